@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * copier.h - read the rows that exist, and merge them into the stream (design section 4, rules M1-M7, S, K).
+ *
+ * plan    tables -> ranges -> chunks; what is durable of each
+ * merger  windows, fences and drops: the only place that knows both the stream and the copy
+ * copier  the reader threads
+ */
+#ifndef GFREPLICA_COPIER_H
+#define GFREPLICA_COPIER_H
+
+#include "gfreplica/batch.h"
+#include "gfreplica/server.h"
+
+/* ---- plan: all functions may be called from any thread (inner lock) ---- */
+typedef struct gf_plan gf_plan;
+
+gf_plan *gf_plan_new(void);
+void gf_plan_free(gf_plan *p);
+/* Adds a range with what the marker or checkpoint knows of it; keys are copied. */
+gf_range *gf_plan_add(gf_plan *p, const gf_table *t, unsigned index, gf_slice lower, gf_slice upper,
+                      gf_slice frontier, bool done, uint64_t rows);
+/* Splits `t` into ranges of about range_rows rows by sampled keys and adds them (not yet durable); a table that is
+   small, empty or keyless gets one open range. source: a GF_CONN_READER connection. */
+GF_MUST_CHECK bool gf_plan_split(gf_plan *p, const gf_table *t, MYSQL *source, unsigned range_rows, gf_error *err);
+/* A range that nobody reads, of keyless tables never; NULL when there is none now. Given back by gf_plan_release. */
+gf_range *gf_plan_take(gf_plan *p);
+void gf_plan_release(gf_plan *p, gf_range *r);
+/* The chunk with this frontier is committed on the target. */
+void gf_plan_committed(gf_plan *p, gf_range *r, gf_slice frontier, bool last, uint64_t rows);
+bool gf_plan_all_read(gf_plan *p); /* every range was read to its end */
+bool gf_plan_done(gf_plan *p);     /* and every chunk is committed */
+/* Forget what was read but is not committed: cursors go back to frontiers (before a retry of the pipeline). */
+void gf_plan_rewind(gf_plan *p);
+/* Calls fn for each range in table order, under the plan's lock: copy what you need, block on nothing. */
+void gf_plan_each(gf_plan *p, void (*fn)(void *ctx, const gf_range *r), void *ctx);
+
+/* ---- merger ---- */
+typedef struct gf_merger gf_merger;
+typedef struct gf_window gf_window;
+
+/* due: called by the stream thread between transactions with a merged chunk (taken by it) whose place is now. */
+gf_merger *gf_merger_new(const gf_position *start, bool (*due)(void *ctx, gf_chunk *chunk, gf_error *err), void *ctx);
+void gf_merger_free(gf_merger *m);
+
+/* Stream thread. A transaction passes between enter and leave; windows open only outside (rule M1). */
+void gf_merger_enter(gf_merger *m);
+void gf_merger_record(gf_merger *m, const gf_table *t, gf_slice key); /* each whole key that passes */
+GF_MUST_CHECK bool gf_merger_leave(gf_merger *m, const gf_position *scheduled, gf_error *err); /* merges what is due */
+bool gf_merger_idle(gf_merger *m); /* no window open, nothing waiting */
+/* Is there a chunk whose fence is not behind the scheduled position? Then the stream thread should call leave. */
+void gf_merger_on_ready(gf_merger *m, void (*kick)(void *ctx), void *ctx); /* called when a chunk may be due */
+
+/* Reader threads. Waits until no transaction is passing. A copy of A goes to *a. NULL when stopped. */
+gf_window *gf_merger_open(gf_position *a, gf_merger *m, const gf_table *t);
+void gf_merger_hand_over(gf_merger *m, gf_window *w, gf_chunk *chunk); /* takes both; chunk->fence is set */
+void gf_merger_abandon(gf_merger *m, gf_window *w);                    /* the read failed */
+/* True when the window has recorded too much (memory) or its table changed: the chunk must be read again. */
+void gf_merger_invalidate(gf_merger *m, const gf_table *t); /* DDL: chunks of that table in flight are thrown away */
+void gf_merger_stop(gf_merger *m);                          /* wakes and refuses all waiters */
+
+/* ---- copier ---- */
+typedef struct gf_copier gf_copier;
+
+typedef struct {
+    const gf_config *config;       /* borrowed, like all here */
+    const gf_server_info *info;
+    gf_plan *plan;
+    gf_merger *merger;
+    size_t max_bytes;              /* chunks between reader and target, in all */
+} gf_copier_options;
+
+/* Starts config->readers threads. They end when every range is read, or at gf_copier_stop, or at the first error. */
+GF_MUST_CHECK bool gf_copier_start(gf_copier **out, const gf_copier_options *opt, gf_error *err);
+/* A chunk left the memory (committed or thrown away): readers may go on. */
+void gf_copier_freed(gf_copier *c, size_t bytes);
+/* True when a reader failed; *err is its error. */
+bool gf_copier_failed(gf_copier *c, gf_error *err);
+void gf_copier_stop(gf_copier *c);  /* interrupts reads: also KILLs them; returns at once */
+void gf_copier_join(gf_copier *c);  /* waits for the threads and frees; NULL is fine */
+
+/*
+ * Rule K. Reads a keyless table in one exact snapshot: MariaDB's binlog_snapshot position, or on MySQL a short
+ * FLUSH TABLES ... WITH READ LOCK. *at is the position of that view; `each` gets its rows as chunks in order
+ * (taken), the last one with last set. Runs in the caller's thread.
+ */
+GF_MUST_CHECK bool gf_copy_keyless(gf_position *at, gf_range *range, const gf_config *config,
+                                   const gf_server_info *info, bool (*at_position)(void *ctx, const gf_position *),
+                                   bool (*each)(void *ctx, gf_chunk *chunk, gf_error *err), void *ctx,
+                                   gf_error *err);
+
+/* A field of the text protocol as a value of `col` (value.h); len from mysql_fetch_lengths; data NULL = NULL.
+   The chunk's SELECT uses gf_column_select for each column, so that the text is exact. */
+void gf_value_from_text(gf_value *out, const gf_column *col, const char *data, size_t len, gf_arena *arena);
+/* "`a`", "`f`*1e0", "`e`+0", ... : how a column is selected. Appended. */
+void gf_column_select(gf_buf *out, const gf_column *col, gf_flavor flavor);
+
+#endif

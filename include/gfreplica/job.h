@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * job.h - one move from start to done: starting -> copying -> streaming -> cutover -> done.
+ *
+ * Threads: gf_job_run is called by main; the gf_job_* requests may be called from any thread (control, signals).
+ */
+#ifndef GFREPLICA_JOB_H
+#define GFREPLICA_JOB_H
+
+#include "gfreplica/config.h"
+#include "gfreplica/state.h"
+
+typedef struct gf_job gf_job;
+
+/* Exit codes: an interface, documented in docs/operations.md. */
+typedef enum {
+    GF_EXIT_DONE = 0,
+    GF_EXIT_USAGE = 1,          /* wrong flags or configuration file */
+    GF_EXIT_REFUSED = 2,        /* preflight or configuration refused by the servers; nothing was changed */
+    GF_EXIT_INTERRUPTED = 3,    /* stopped by a signal or `stop`; the same command resumes */
+    GF_EXIT_FAILED = 4,         /* failed, resumable */
+    GF_EXIT_FAILED_FINAL = 5,   /* failed, not resumable */
+    GF_EXIT_MISMATCH = 6        /* verification found a difference */
+} gf_exit;
+
+gf_job *gf_job_new(gf_config *config); /* borrows config */
+int gf_job_run(gf_job *j);             /* returns a gf_exit */
+void gf_job_free(gf_job *j);
+
+void gf_job_stop(gf_job *j, const char *why); /* at the next transaction boundary; twice: at once */
+void gf_job_cutover(gf_job *j);               /* as if AutomaticCutover had been set */
+void gf_job_pause(gf_job *j, bool paused);
+/* A copy of the current state, without table schemas unless asked. Owned by the caller (gf_state_free). */
+void gf_job_state(gf_job *j, gf_state *out, bool with_schema);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * literal.h - values as SQL text, for a session set up with GF_CONN_WRITER or GF_CONN_READER.
+ *
+ * Under SET NAMES binary a plain '...' is stored byte for byte into a column of any character set, and is
+ * compared as binary: so a value that is stored and a value that is compared need different forms.
+ */
+#ifndef GFREPLICA_LITERAL_H
+#define GFREPLICA_LITERAL_H
+
+#include "gfreplica/catalog.h"
+
+/* The value to be stored into the column (on a target of that flavour). Appended. *relaxed is set when strict mode
+   would refuse it (ENUM index 0, SET ''), left alone otherwise. */
+void gf_literal_store(gf_buf *out, const gf_column *col, const gf_value *v, bool *relaxed);
+/* The value to be compared with the column, so that the column's collation rules and its index serves:
+   strings get their introducer. NULL gives NULL: use with <=>. Appended. */
+void gf_literal_compare(gf_buf *out, const gf_column *col, const gf_value *v);
+
+/* "(v,v,...)" of the columns that are written, in order. Appended. */
+void gf_literal_tuple(gf_buf *out, const gf_table *t, const gf_value *row, bool *relaxed);
+/* What names this row in WHERE, see gf_change.before_where: by identity, or all columns when keyless. Appended. */
+void gf_literal_where(gf_buf *out, const gf_table *t, const gf_value *row);
+/* The predicate "behind `key` in key order" (strict) or "not behind it", for chunk reads: expanded so that the
+   servers use the index: `a`>1 OR (`a`=1 AND `b`>2); descending parts turn round. `encoded` is canonical. */
+GF_MUST_CHECK bool gf_literal_after(gf_buf *out, const gf_table *t, gf_slice encoded, gf_error *err);
+GF_MUST_CHECK bool gf_literal_upto(gf_buf *out, const gf_table *t, gf_slice encoded, gf_error *err);
+/* "`a`,`b` DESC": ORDER BY of the identity. Appended. */
+void gf_literal_order(gf_buf *out, const gf_table *t);
+
+#endif

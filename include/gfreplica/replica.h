@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * replica.h - stand before a source as a replica and receive its binlog.
+ *
+ * gf_replica owns one replication connection: it registers (COM_REGISTER_SLAVE), asks for the dump from a
+ * position, verifies checksums, watches heartbeats. It does not reconnect by itself: a broken link is an error
+ * of kind RETRY and the caller opens anew from what it has consumed. Protocol: MySQL internals manual,
+ * "Replication Protocol"; MariaDB Knowledge Base, "Replication protocol".
+ *
+ * Threads: one thread opens, reads and closes; gf_replica_stop may be called from any other.
+ */
+#ifndef GFREPLICA_REPLICA_H
+#define GFREPLICA_REPLICA_H
+
+#include "gfreplica/server.h"
+
+typedef struct gf_replica gf_replica;
+
+typedef struct {
+    const gf_server_config *server; /* borrowed */
+    const gf_server_info *info;     /* borrowed */
+    unsigned server_id;
+    const char *uuid;               /* 36 characters */
+    const char *report_host;
+    unsigned report_port;
+    unsigned heartbeat_ms;          /* a link that is silent for three of them is dead */
+} gf_replica_options;
+
+/* A server id that no replica and not the source itself uses; CONFIG error naming the clash when `wanted` is taken
+   (by another UUID than ours). Registered replicas that can't be listed (no grant) count as none. */
+GF_MUST_CHECK bool gf_replica_choose_id(unsigned *out, MYSQL *source, const gf_server_info *info, unsigned wanted,
+                                        const char *our_uuid, gf_error *err);
+/* Is what we need still there? GONE, naming what is missing, what is there, and the retention setting. */
+GF_MUST_CHECK bool gf_replica_available(MYSQL *source, const gf_server_info *info, const gf_position *from,
+                                        gf_error *err);
+GF_MUST_CHECK bool gf_replica_open(gf_replica **out, const gf_replica_options *opt, const gf_position *from,
+                                   gf_error *err);
+
+/* The next event: header and body, checksum verified and cut off; borrowed until the next read.
+   Heartbeats are handed out too (types 27 and 41). RETRY when the link broke, STOPPED after gf_replica_stop. */
+GF_MUST_CHECK bool gf_replica_read(gf_slice *event, gf_replica *r, gf_error *err);
+void gf_replica_stop(gf_replica *r);
+void gf_replica_close(gf_replica *r); /* NULL is fine */
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * server.h - connections to MySQL and MariaDB servers, set up for what they are for.
+ *
+ * Every session variable that matters is set, none inherited: time_zone +00:00, SET NAMES binary, sql_mode,
+ * autocommit, isolation, timeouts, sql_quote_show_create, group_concat_max_len, foreign_key_checks=0,
+ * unique_checks, innodb_strict_mode=0 for DDL of the source's making.
+ * Threads: a MYSQL * is opened, used and closed by one thread (mysql_thread_init is done here).
+ */
+#ifndef GFREPLICA_SERVER_H
+#define GFREPLICA_SERVER_H
+
+#include <mysql.h>
+
+#include "gfreplica/config.h"
+
+typedef enum {
+    GF_CONN_PLAIN,  /* catalog, preflight, status: utf8mb4 */
+    GF_CONN_READER, /* chunk reads on the source: SET NAMES binary, REPEATABLE READ, read-only */
+    GF_CONN_WRITER, /* rows and marker on the target: SET NAMES binary, READ COMMITTED, autocommit=0 */
+    GF_CONN_STREAM  /* COM_BINLOG_DUMP: no session set-up but what replica.c does itself */
+} gf_conn_use;
+
+/* On success *out is owned by the caller (gf_server_close). RETRY when the server can't be reached now. */
+GF_MUST_CHECK bool gf_server_connect(MYSQL **out, const gf_server_config *cfg, gf_conn_use use, gf_error *err);
+void gf_server_close(MYSQL *db); /* NULL is fine */
+
+/* Run one statement; text by printf or as bytes. `what` goes in front of an error ("create shop.orders"). */
+GF_MUST_CHECK bool gf_server_exec(MYSQL *db, const char *what, gf_error *err, const char *fmt, ...) GF_PRINTF(4, 5);
+GF_MUST_CHECK bool gf_server_run(MYSQL *db, const char *what, gf_slice sql, gf_error *err);
+/* Run a query and store its result: owned by the caller (mysql_free_result). NULL on error. */
+GF_MUST_CHECK MYSQL_RES *gf_server_query(MYSQL *db, const char *what, gf_error *err, const char *fmt, ...)
+    GF_PRINTF(4, 5);
+/* First column of the first row as a string, owned; NULL value or no row: *out = NULL, still true. */
+GF_MUST_CHECK bool gf_server_scalar(char **out, MYSQL *db, const char *what, gf_error *err, const char *fmt, ...)
+    GF_PRINTF(5, 6);
+/* 'text' quoted and escaped for a session without NO_BACKSLASH_ESCAPES. Appended. */
+void gf_buf_quote(gf_buf *b, const void *data, size_t len);
+
+/* What a server is: read once at the start, compared at every reconnect. */
+typedef struct {
+    gf_flavor flavor;
+    unsigned version;         /* 80043, 101119 */
+    char version_text[128];
+    char uuid[64];            /* MySQL: server_uuid; MariaDB: "" (has none before 12) */
+    unsigned server_id;
+    bool log_bin, gtids;      /* gtids: MySQL gtid_mode=ON; MariaDB always */
+    char gtid_mode[32];
+    unsigned lower_case;      /* lower_case_table_names */
+    uint64_t max_allowed_packet;
+    bool read_only;
+    bool logs_cascades;       /* foreign-key cascades are in the binlog (MySQL >= 9.6) */
+    char identity[128];       /* what tells this server from another one behind the same address:
+                                 MySQL its UUID; MariaDB "server_id/hostname/port/datadir hash" */
+} gf_server_info;
+
+GF_MUST_CHECK bool gf_server_info_read(gf_server_info *out, MYSQL *db, gf_error *err);
+
+/* The end of the binlog now (SHOW BINARY LOG STATUS / SHOW MASTER STATUS): runs ahead of visibility (rule M3). */
+GF_MUST_CHECK bool gf_server_binlog_end(gf_position *out, MYSQL *db, const gf_server_info *info, gf_error *err);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * target.h - write batches and chunks to the target, each in one transaction with its marker.
+ *
+ * marker   the tables in the marker database; generation; reading it back with a lock (rules C3, R1-R3)
+ * applier  scheduler (rule C1) + writer threads; commits in source order (C2); retries deadlocks by itself
+ */
+#ifndef GFREPLICA_TARGET_H
+#define GFREPLICA_TARGET_H
+
+#include "gfreplica/batch.h"
+#include "gfreplica/server.h"
+
+/* ---- marker ---- */
+typedef struct gf_marker gf_marker;
+
+typedef struct {
+    char *db, *name;       /* owned: source names of the table */
+    unsigned index;
+    gf_buf lower, upper, frontier; /* canonical keys; empty = open / none */
+    bool done;
+    uint64_t rows;
+    char snap_file[GF_BINLOG_NAME_MAX]; /* keyless tables: position of their snapshot (rule K); "" otherwise */
+    uint64_t snap_offset;
+} gf_marker_range;
+
+typedef struct {
+    bool exists;           /* the job is known to the marker */
+    char source_identity[128];
+    uint64_t generation;   /* ours, after gf_marker_claim */
+    gf_position position;  /* owned: the newest of all writer slots */
+    uint64_t seq;          /* its sequence number */
+    char stage[32];        /* "copying", "streaming", "done" */
+    gf_marker_range *ranges; /* owned */
+    size_t range_count;
+} gf_marker_content;
+
+/* Creates database and tables if missing. CONFIG error when grants do not allow it. */
+GF_MUST_CHECK bool gf_marker_open(gf_marker **out, const gf_config *config, MYSQL *target, gf_error *err);
+/* One transaction with locking reads (rule R3): waits for a commit in flight, raises the generation so that any
+   other instance stops, returns what is there. */
+GF_MUST_CHECK bool gf_marker_claim(gf_marker_content *out, gf_marker *m, MYSQL *target, gf_error *err);
+/* First start (rule S6): job row, `slots` slot rows, start position, before any row is written. */
+GF_MUST_CHECK bool gf_marker_begin(gf_marker *m, MYSQL *target, const char *source_identity,
+                                   const gf_position *start, unsigned slots, gf_error *err);
+/* Insert range rows (a table's plan) in one transaction; idempotent. */
+GF_MUST_CHECK bool gf_marker_add_ranges(gf_marker *m, MYSQL *target, const gf_table *t,
+                                        const gf_range *const *ranges, size_t count, gf_error *err);
+GF_MUST_CHECK bool gf_marker_stage(gf_marker *m, MYSQL *target, const char *stage, gf_error *err);
+/* Remove the job's rows (a finished or abandoned job). */
+GF_MUST_CHECK bool gf_marker_remove(gf_marker *m, MYSQL *target, gf_error *err);
+void gf_marker_content_free(gf_marker_content *c); /* back to {0} */
+void gf_marker_free(gf_marker *m);
+
+/* The two statements that travel with rows; `UPDATE ... WHERE generation = mine`: exactly 1 row or another
+   instance took over. Appended. */
+void gf_marker_position_sql(gf_buf *out, const gf_marker *m, unsigned slot, uint64_t seq, const gf_position *pos);
+void gf_marker_range_sql(gf_buf *out, const gf_marker *m, const gf_range *r, gf_slice frontier, bool last,
+                         uint64_t rows_added, const gf_position *snapshot /* NULL but for keyless */);
+
+/* ---- tables on the target ---- */
+/* The source's definition under the target's name: rewritten names, mapped collations, no AUTO_INCREMENT change,
+   foreign keys to renamed tables follow. Owned by the caller. */
+GF_MUST_CHECK bool gf_target_create_sql(char **out, const gf_table *t, const gf_config *config,
+                                        const gf_server_info *source, const gf_server_info *target, gf_error *err);
+/* Create databases and tables; an existing non-empty table is refused unless allowed. */
+GF_MUST_CHECK bool gf_target_create(MYSQL *target, const gf_config *config, const gf_server_info *source,
+                                    const gf_server_info *info, const gf_table *const *tables, size_t count,
+                                    gf_error *err);
+
+/* ---- applier ---- */
+typedef struct gf_applier gf_applier;
+
+typedef struct {
+    const gf_config *config;   /* borrowed, like all here */
+    const gf_marker *marker;   /* NULL: no marker */
+    const gf_server_info *target;
+    uint64_t seq;              /* last sequence number in the marker */
+    size_t max_bytes;          /* of batches in flight; submit blocks beyond it */
+    /* Called by writer threads after the commit, in any order for chunks, in source order for batches. */
+    void (*batch_committed)(void *ctx, const gf_batch *b);
+    void (*chunk_committed)(void *ctx, const gf_chunk *c, uint64_t rows_written);
+    void *ctx;
+} gf_applier_options;
+
+GF_MUST_CHECK bool gf_applier_start(gf_applier **out, const gf_applier_options *opt, gf_error *err);
+/* Stream thread only. Both take their argument, also on failure; block while too much is in flight. Fails with the
+   first writer's error, STOPPED after gf_applier_stop. */
+GF_MUST_CHECK bool gf_applier_batch(gf_applier *a, gf_batch *b, gf_error *err);
+GF_MUST_CHECK bool gf_applier_chunk(gf_applier *a, gf_chunk *c, gf_error *err);
+/* Waits until everything submitted is committed. */
+GF_MUST_CHECK bool gf_applier_drain(gf_applier *a, gf_error *err);
+bool gf_applier_failed(gf_applier *a, gf_error *err); /* copies the first error */
+/* Writers end at once: transactions not yet at COMMIT are rolled back. From any thread. */
+void gf_applier_stop(gf_applier *a);
+void gf_applier_join(gf_applier *a); /* joins, closes, frees; NULL is fine */
+
+typedef struct {
+    uint64_t transactions, changes, chunks, rows; /* committed since the start */
+    size_t bytes_in_flight;
+    unsigned retries; /* deadlocks and lock waits ridden through */
+} gf_applier_stats;
+void gf_applier_read_stats(gf_applier *a, gf_applier_stats *out);
+
+#endif

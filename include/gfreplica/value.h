@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * value.h - one column's value between source and target.
+ *
+ * Both ways (row events and chunk reads) give the same kinds for the same column, so that one function
+ * writes literals and one makes keys. Text is never converted: strings are the source's bytes in the
+ * column's own character set.
+ *
+ * kind by column type:
+ *   integers, YEAR           INT / UINT from events, NUMBER (the server's digits) from chunks
+ *   ENUM (index), SET (mask) UINT
+ *   FLOAT, DOUBLE            DOUBLE (a FLOAT is promoted, which is exact)
+ *   DECIMAL                  NUMBER: "-12.50", as the server prints it
+ *   DATE TIME DATETIME       TEMPORAL: the server's text with the column's fraction digits, TIMESTAMP in UTC
+ *   TIMESTAMP
+ *   CHAR VARCHAR TEXT        BYTES in the column's character set; CHAR without trailing spaces
+ *   BINARY VARBINARY BLOB    BYTES; BINARY(n) padded to n with 00
+ *   BIT(n)                   BYTES: (n+7)/8 bytes, big-endian
+ *   GEOMETRY, VECTOR         BYTES: SRID + WKB; little-endian floats
+ *   INET4 INET6 UUID         BYTES: 4 / 16 / 16 raw bytes in text order
+ *   JSON of MySQL            JSON: utf8mb4 text as the server prints it
+ */
+#ifndef GFREPLICA_VALUE_H
+#define GFREPLICA_VALUE_H
+
+#include "gfreplica/bytes.h"
+
+typedef enum {
+    GF_V_ABSENT, /* not part of this row image */
+    GF_V_NULL,
+    GF_V_INT,
+    GF_V_UINT,
+    GF_V_DOUBLE,
+    GF_V_NUMBER,
+    GF_V_TEMPORAL,
+    GF_V_BYTES,
+    GF_V_JSON
+} gf_value_kind;
+
+typedef struct {
+    gf_value_kind kind;
+    union {
+        int64_t i;
+        uint64_t u;
+        double d;
+    };
+    gf_slice bytes; /* borrowed from the event, the result row or an arena; NUMBER and the kinds behind it */
+} gf_value;
+
+#endif
