@@ -40,7 +40,7 @@ static void timestamp(char out[40])
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &tm);
     strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(out, 40, "%s.%03ldZ", day, now.tv_nsec / 1000000);
+    snprintf(out, 40, "%s.%03uZ", day, (unsigned)(now.tv_nsec / 1000000) % 1000U);
 }
 
 /* The message with what JSON forbids escaped. */
