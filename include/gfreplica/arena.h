@@ -18,8 +18,6 @@ typedef struct {
 
 void *gf_arena_alloc(gf_arena *a, size_t size); /* 8-byte aligned, not zeroed, valid until reset or free */
 gf_slice gf_arena_copy(gf_arena *a, const void *data, size_t len);
-/* Everything in `from` lives on in `a`; `from` is empty after it. */
-void gf_arena_splice(gf_arena *a, gf_arena *from);
 void gf_arena_reset(gf_arena *a); /* keeps one block of ordinary size for the next use */
 void gf_arena_free(gf_arena *a);
 

@@ -54,17 +54,6 @@ gf_slice gf_arena_copy(gf_arena *a, const void *data, size_t len)
     return gf_slice_of(p, len);
 }
 
-void gf_arena_splice(gf_arena *a, gf_arena *from)
-{
-    gf_arena_block **end = &a->blocks;
-
-    while (*end != NULL)
-        end = &(*end)->next;
-    *end = from->blocks;
-    a->used += from->used;
-    *from = (gf_arena){0};
-}
-
 static void free_from(gf_arena_block *b)
 {
     while (b != NULL) {
