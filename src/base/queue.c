@@ -4,10 +4,9 @@
  */
 #include "gfreplica/queue.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "gfreplica/thread.h"
 
 struct gf_queue {
     size_t max_bytes; /* set at creation */
@@ -22,15 +21,11 @@ struct gf_queue {
 gf_queue *gf_queue_new(size_t max_bytes)
 {
     gf_queue *q = gf_calloc(1, sizeof *q);
-    pthread_condattr_t attr;
 
     q->max_bytes = max_bytes;
     q->last = &q->first;
     pthread_mutex_init(&q->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&q->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    gf_cond_init(&q->changed);
     return q;
 }
 
@@ -75,30 +70,14 @@ bool gf_queue_push(gf_queue *q, gf_slice block)
     return open;
 }
 
-static struct timespec after_ms(unsigned ms)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += ms / 1000;
-    t.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (t.tv_nsec >= 1000000000) {
-        t.tv_sec++;
-        t.tv_nsec -= 1000000000;
-    }
-    return t;
-}
-
 gf_queue_item *gf_queue_take(gf_queue *q, unsigned wait_ms)
 {
-    struct timespec until = after_ms(wait_ms);
+    uint64_t until = gf_now_ms() + wait_ms, now;
     gf_queue_item *list;
 
     pthread_mutex_lock(&q->lock);
-    while (q->first == NULL && !q->kicked && !q->closed) {
-        if (pthread_cond_timedwait(&q->changed, &q->lock, &until) == ETIMEDOUT)
-            break;
-    }
+    while (q->first == NULL && !q->kicked && !q->closed && (now = gf_now_ms()) < until)
+        gf_cond_wait_ms(&q->changed, &q->lock, (unsigned)(until - now));
     list = q->first;
     q->first = NULL;
     q->last = &q->first;

@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stream.c - two threads: the receiver fills a queue, the stream thread empties it.
+ *
+ *   receiver: gf_replica_read -> queue          (ends with the link, an error or a stop)
+ *   stream:   queue -> decoder -> on_* (sink) -> builder -> applier
+ *                                 \-> merger: windows, fences, due chunks -> applier
+ *
+ * When a batch is sent. At once while few batches are under way, so that an idle link adds no delay; else it keeps
+ * growing until it is full or a batch in flight is committed (gf_stream_batch_done kicks the queue). So the worse
+ * the target keeps up, the more transactions share one commit.
+ */
+#include "stream.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "builder.h"
+#include "gfreplica/log.h"
+#include "gfreplica/queue.h"
+#include "gfreplica/thread.h"
+
+enum {
+    TICK_MS = 200,         /* how long the stream thread sleeps at the most */
+    POSITION_EVERY_MS = 1000, /* how often a position without changes is made durable */
+    HOLD_MS = 20
+};
+
+struct gf_stream {
+    gf_stream_options opt; /* set at creation */
+    gf_merger *merger;     /* owned */
+    gf_queue *queue;       /* owned */
+
+    /* The stream thread's alone while it runs. */
+    gf_decoder *decoder;
+    gf_builder builder;
+    gf_txn_info txn;
+    bool in_txn;
+    bool at_limit_local;
+    uint64_t last_submit_ms;
+
+    /* The receiver's alone, but for stopping it. */
+    pthread_t receiver_thread, stream_thread;
+    bool receiver_started, stream_started;
+
+    atomic_uint under_way; /* batches submitted and not yet committed */
+    atomic_bool exact, stopping, hold_wanted;
+
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t changed;
+    gf_replica *replica; /* owned; set while the link is up, so that a stop can break it */
+    bool holding, ended, at_limit;
+    gf_position scheduled, limit;
+    bool failed;
+    gf_error failure;
+};
+
+static void fail(gf_stream *s, const gf_error *err)
+{
+    pthread_mutex_lock(&s->lock);
+    if (!s->failed) {
+        s->failed = true;
+        s->failure = *err;
+    }
+    pthread_mutex_unlock(&s->lock);
+    gf_queue_close(s->queue);
+}
+
+/* ---- receiver ---- */
+
+/* False when a stop came first: then nobody would break this link any more. */
+static bool publish_link(gf_stream *s, gf_replica *r)
+{
+    bool go;
+
+    pthread_mutex_lock(&s->lock);
+    go = !atomic_load(&s->stopping);
+    s->replica = go ? r : NULL;
+    pthread_mutex_unlock(&s->lock);
+    return go;
+}
+
+static void *receive(void *arg)
+{
+    gf_stream *s = arg;
+    gf_replica *r = NULL;
+    gf_slice event;
+    gf_error err;
+
+    gf_log_thread("receiver");
+    if (!gf_replica_open(&r, &s->opt.replica, s->opt.from, &err)) {
+        fail(s, &err);
+        return NULL;
+    }
+    if (publish_link(s, r)) {
+        for (;;) {
+            if (!gf_replica_read(&event, r, &err)) {
+                if (!atomic_load(&s->stopping))
+                    fail(s, &err);
+                break;
+            }
+            if (!gf_queue_push(s->queue, event))
+                break;
+        }
+    }
+    pthread_mutex_lock(&s->lock);
+    s->replica = NULL;
+    pthread_mutex_unlock(&s->lock);
+    gf_replica_close(r);
+    return NULL;
+}
+
+/* ---- submitting ---- */
+
+static bool submit(gf_stream *s, gf_error *err)
+{
+    if (s->builder.batch == NULL)
+        return true;
+    s->builder.exact = atomic_load(&s->exact);
+    s->last_submit_ms = gf_now_ms();
+    atomic_fetch_add(&s->under_way, 1);
+    return gf_builder_submit(&s->builder, err);
+}
+
+/* Between transactions: is it time to send what is gathered? */
+static bool submit_when_due(gf_stream *s, gf_error *err)
+{
+    if (s->builder.batch == NULL)
+        return true;
+    if (gf_builder_full(&s->builder))
+        return submit(s, err);
+    if (!gf_builder_changes(&s->builder) && gf_now_ms() - s->last_submit_ms < POSITION_EVERY_MS)
+        return true;
+    if (atomic_load(&s->under_way) >= s->opt.config->writers)
+        return true;
+    return submit(s, err);
+}
+
+/* The merger's turn for a chunk: what the stream has before it goes first. */
+static bool on_due(void *ctx, gf_chunk *chunk, gf_error *err)
+{
+    gf_stream *s = ctx;
+
+    if (!submit(s, err)) {
+        gf_chunk_free(chunk);
+        return false;
+    }
+    return gf_applier_chunk(s->opt.applier, chunk, err);
+}
+
+/* The stream has dealt with everything up to `end`. */
+static bool scheduled(gf_stream *s, const gf_position *end, gf_error *err)
+{
+    pthread_mutex_lock(&s->lock);
+    gf_position_copy(&s->scheduled, end);
+    if (s->limit.file[0] != '\0' && gf_position_cmp(end, &s->limit) >= 0)
+        s->at_limit_local = true;
+    pthread_mutex_unlock(&s->lock);
+    if (!s->in_txn)
+        gf_merger_enter(s->merger);
+    s->in_txn = false;
+    if (!gf_merger_leave(s->merger, end, err))
+        return false;
+    return submit_when_due(s, err);
+}
+
+/* ---- sink ---- */
+
+static bool name_transaction(gf_stream *s, gf_error *err)
+{
+    return gf_fail_context(err, "transaction %s at %s:%llu", s->txn.gtid[0] != '\0' ? s->txn.gtid : "without GTID",
+                           s->txn.file, (unsigned long long)s->txn.offset);
+}
+
+static bool on_begin(void *ctx, const gf_txn_info *txn, gf_error *err)
+{
+    gf_stream *s = ctx;
+
+    (void)err;
+    s->txn = *txn;
+    s->txn.xid = NULL; /* borrowed only for the call */
+    s->in_txn = true;
+    gf_merger_enter(s->merger);
+    gf_builder_begin(&s->builder, txn);
+    return true;
+}
+
+/* A row image with columns missing can't be written by key without knowing the rest. */
+static bool is_whole(const gf_table *t, const gf_value *row, gf_error *err)
+{
+    for (unsigned i = 0; i < t->column_count; i++) {
+        if (row[i].kind == GF_V_ABSENT && t->writes[i])
+            return gf_fail(err, GF_ERR_DATA,
+                           "%s: the row image lacks column %s: a session or the server runs with "
+                           "binlog_row_image other than FULL, set it to FULL and start again",
+                           t->label, t->columns[i].name);
+    }
+    return true;
+}
+
+static bool on_row(void *ctx, const gf_table *t, gf_op op, const gf_value *before, const gf_value *after,
+                   unsigned event_flags, gf_error *err)
+{
+    gf_stream *s = ctx;
+
+    (void)event_flags;
+    if (s->opt.in_snapshot(s->opt.ctx, t, s->txn.file, s->txn.offset))
+        return true;
+    if ((op != GF_OP_INSERT && !is_whole(t, before, err)) || (op != GF_OP_DELETE && !is_whole(t, after, err)))
+        return name_transaction(s, err);
+    return gf_builder_row(&s->builder, s->merger, t, op, before, after, err) || name_transaction(s, err);
+}
+
+static bool on_savepoint(void *ctx, gf_slice name, bool rollback_to, gf_error *err)
+{
+    gf_stream *s = ctx;
+
+    return gf_builder_savepoint(&s->builder, name, rollback_to, err) || name_transaction(s, err);
+}
+
+static bool on_commit(void *ctx, const gf_position *end, gf_error *err)
+{
+    gf_stream *s = ctx;
+
+    if (s->builder.in_pieces) /* the commit sends the last piece */
+        atomic_fetch_add(&s->under_way, 1);
+    return gf_builder_commit(&s->builder, end, s->txn.commit_us, err) && scheduled(s, end, err);
+}
+
+static bool on_moved(void *ctx, const gf_position *pos, gf_error *err)
+{
+    gf_stream *s = ctx;
+
+    if (s->in_txn || gf_position_cmp(pos, &s->scheduled) != 0) /* a heartbeat alone is nothing to remember */
+        gf_builder_moved(&s->builder, pos);
+    return scheduled(s, pos, err);
+}
+
+static bool on_rollback(void *ctx, const gf_position *end, gf_error *err)
+{
+    gf_stream *s = ctx;
+
+    if (!gf_builder_rollback(&s->builder, err))
+        return name_transaction(s, err);
+    return on_moved(ctx, end, err);
+}
+
+static bool on_xa(void *ctx, gf_xa_kind kind, gf_slice xid, const gf_position *end, gf_error *err)
+{
+    gf_stream *s = ctx;
+    static const char *const names[] = {"PREPARE", "COMMIT", "ROLLBACK"};
+
+    if (kind == GF_XA_PREPARE && s->builder.batch->count == s->builder.txn_changes && !s->builder.in_pieces)
+        return on_moved(ctx, end, err); /* nothing of ours in it */
+    gf_fail(err, GF_ERR_DATA, "XA %s of %.*s touches or may touch selected tables: not supported yet, it stops here",
+            names[kind], (int)xid.len, (const char *)xid.data);
+    return name_transaction(s, err);
+}
+
+/* The first object of the statement that the filter selects; NULL when there is none. */
+static const gf_stmt_object *selected_object(const gf_stream *s, const gf_statement *st)
+{
+    for (size_t i = 0; i < st->object_count; i++) {
+        const gf_stmt_object *o = &st->objects[i];
+        char *db = gf_strndup(o->db, o->db_len), *table = gf_strndup(o->table, o->table_len);
+        bool selected = o->table_len == 0 ? gf_filter_db(&s->opt.config->filter, db)
+                                          : gf_filter_table(&s->opt.config->filter, db, table);
+
+        free(db);
+        free(table);
+        if (selected)
+            return o;
+    }
+    return NULL;
+}
+
+static bool refuse_statement(gf_stream *s, const gf_statement *st, const gf_stmt_object *o, gf_error *err)
+{
+    int sql_len = st->sql.len > 200 ? 200 : (int)st->sql.len;
+
+    if (st->kind == GF_STMT_DML)
+        gf_fail(err, GF_ERR_DATA,
+                "%s of %.*s.%.*s is logged as a statement: only row format can be applied exactly; set "
+                "binlog_format=ROW for every session and start the job anew",
+                st->verb, (int)o->db_len, o->db, (int)o->table_len, o->table);
+    else if (st->kind == GF_STMT_DDL)
+        gf_fail(err, GF_ERR_DATA, "%s of %.*s.%.*s: definitions must not change during the move; start the job anew",
+                st->verb, (int)o->db_len, o->db, (int)o->table_len, o->table);
+    else
+        gf_fail(err, GF_ERR_DATA, "statement not understood, so it may change selected tables: %.*s", sql_len,
+                (const char *)st->sql.data);
+    return name_transaction(s, err);
+}
+
+static bool on_statement(void *ctx, const gf_statement *st, bool inside, const gf_position *end, gf_error *err)
+{
+    gf_stream *s = ctx;
+    const gf_stmt_object *o = selected_object(s, st);
+
+    if (st->kind == GF_STMT_UNKNOWN || (st->kind != GF_STMT_OTHER && o != NULL))
+        return refuse_statement(s, st, o, err);
+    return inside || on_moved(ctx, end, err);
+}
+
+/* ---- the stream thread ---- */
+
+static bool held(gf_stream *s)
+{
+    return atomic_load(&s->hold_wanted) || atomic_load(&s->opt.config->live.paused);
+}
+
+/* Between transactions, while asked to: a pause and the cutover want the stream to stand still. */
+static void hold_if_wanted(gf_stream *s)
+{
+    if (s->in_txn || !held(s))
+        return;
+    pthread_mutex_lock(&s->lock);
+    s->holding = true;
+    pthread_cond_broadcast(&s->changed);
+    while (held(s) && !atomic_load(&s->stopping))
+        gf_cond_wait_ms(&s->changed, &s->lock, HOLD_MS);
+    s->holding = false;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static bool feed(gf_stream *s, gf_queue_item *list, gf_error *err)
+{
+    bool ok = true;
+
+    while (list != NULL) {
+        gf_queue_item *next = list->next;
+
+        if (ok && !s->at_limit_local && !atomic_load(&s->stopping)) {
+            hold_if_wanted(s);
+            ok = s->at_limit_local || gf_decoder_feed(s->decoder, gf_slice_of(list->data, list->len), err);
+        }
+        free(list);
+        list = next;
+    }
+    return ok;
+}
+
+/* Nothing came for a while, a batch was committed or a chunk is ready. */
+static bool between(gf_stream *s, gf_error *err)
+{
+    hold_if_wanted(s);
+    if (s->in_txn)
+        return true;
+    gf_merger_enter(s->merger);
+    if (!gf_merger_leave(s->merger, gf_decoder_position(s->decoder), err))
+        return false;
+    return s->at_limit_local ? submit(s, err) : submit_when_due(s, err);
+}
+
+static bool failed_link(gf_stream *s, gf_error *err)
+{
+    bool failed;
+
+    pthread_mutex_lock(&s->lock);
+    failed = s->failed;
+    if (failed)
+        *err = s->failure;
+    pthread_mutex_unlock(&s->lock);
+    return failed;
+}
+
+static void tell_limit(gf_stream *s)
+{
+    if (!s->at_limit_local || s->builder.batch != NULL)
+        return;
+    pthread_mutex_lock(&s->lock);
+    s->at_limit = true;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void *stream(void *arg)
+{
+    gf_stream *s = arg;
+    gf_error err;
+    bool ok = true;
+
+    gf_log_thread("stream");
+    while (ok && !atomic_load(&s->stopping)) {
+        gf_queue_item *list = gf_queue_take(s->queue, TICK_MS);
+
+        if (list != NULL)
+            ok = feed(s, list, &err);
+        else if (failed_link(s, &err))
+            ok = false;
+        ok = ok && between(s, &err);
+        tell_limit(s);
+    }
+    if (!ok)
+        fail(s, &err);
+    pthread_mutex_lock(&s->lock);
+    s->ended = true;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+/* ---- life ---- */
+
+static void kick(void *ctx) { gf_queue_kick(((gf_stream *)ctx)->queue); }
+
+gf_stream *gf_stream_new(const gf_stream_options *opt)
+{
+    gf_stream *s = gf_calloc(1, sizeof *s);
+    const gf_sink sink = {.ctx = s,
+                          .begin = on_begin,
+                          .row = on_row,
+                          .savepoint = on_savepoint,
+                          .commit = on_commit,
+                          .rollback = on_rollback,
+                          .xa = on_xa,
+                          .statement = on_statement,
+                          .moved = on_moved};
+
+    s->opt = *opt;
+    pthread_mutex_init(&s->lock, NULL);
+    gf_cond_init(&s->changed);
+    s->queue = gf_queue_new(opt->config->memory_bytes / 8);
+    s->merger = gf_merger_new(opt->from, on_due, s);
+    gf_merger_on_ready(s->merger, kick, s);
+    s->decoder = gf_decoder_new(opt->source->flavor, opt->catalog, &opt->config->filter, opt->from, &sink);
+    s->builder.applier = opt->applier;
+    s->builder.max_rows = opt->config->batch_rows;
+    s->builder.max_bytes = opt->config->batch_bytes;
+    gf_position_copy(&s->scheduled, opt->from);
+    return s;
+}
+
+gf_merger *gf_stream_merger(gf_stream *s) { return s->merger; }
+
+bool gf_stream_start(gf_stream *s, gf_error *err)
+{
+    if (pthread_create(&s->receiver_thread, NULL, receive, s) != 0)
+        return gf_fail_errno(err, "start the receiver thread");
+    s->receiver_started = true;
+    if (pthread_create(&s->stream_thread, NULL, stream, s) != 0)
+        return gf_fail_errno(err, "start the stream thread");
+    s->stream_started = true;
+    return true;
+}
+
+void gf_stream_batch_done(gf_stream *s)
+{
+    atomic_fetch_sub(&s->under_way, 1);
+    gf_queue_kick(s->queue);
+}
+
+void gf_stream_exact(gf_stream *s, bool exact) { atomic_store(&s->exact, exact); }
+
+bool gf_stream_hold(gf_stream *s, bool wanted)
+{
+    bool holding;
+
+    atomic_store(&s->hold_wanted, wanted);
+    gf_queue_kick(s->queue);
+    pthread_mutex_lock(&s->lock);
+    pthread_cond_broadcast(&s->changed);
+    if (wanted && !s->holding && !s->ended)
+        gf_cond_wait_ms(&s->changed, &s->lock, HOLD_MS);
+    holding = s->holding;
+    pthread_mutex_unlock(&s->lock);
+    return holding;
+}
+
+void gf_stream_limit(gf_stream *s, const gf_position *end)
+{
+    pthread_mutex_lock(&s->lock);
+    gf_position_copy(&s->limit, end);
+    s->at_limit_local = gf_position_cmp(&s->scheduled, end) >= 0; /* it holds: nobody else writes this now */
+    pthread_mutex_unlock(&s->lock);
+}
+
+bool gf_stream_at_limit(gf_stream *s)
+{
+    bool at;
+
+    pthread_mutex_lock(&s->lock);
+    at = s->at_limit;
+    pthread_mutex_unlock(&s->lock);
+    return at;
+}
+
+void gf_stream_scheduled(gf_stream *s, gf_position *out)
+{
+    pthread_mutex_lock(&s->lock);
+    gf_position_copy(out, &s->scheduled);
+    pthread_mutex_unlock(&s->lock);
+}
+
+bool gf_stream_failed(gf_stream *s, gf_error *err)
+{
+    bool failed;
+
+    pthread_mutex_lock(&s->lock);
+    failed = s->failed && s->ended; /* what was queued before the failure is dealt with first */
+    if (failed)
+        *err = s->failure;
+    pthread_mutex_unlock(&s->lock);
+    return failed;
+}
+
+void gf_stream_stop(gf_stream *s)
+{
+    atomic_store(&s->stopping, true);
+    gf_merger_stop(s->merger);
+    pthread_mutex_lock(&s->lock);
+    if (s->replica != NULL)
+        gf_replica_stop(s->replica);
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    gf_queue_close(s->queue);
+}
+
+void gf_stream_free(gf_stream *s)
+{
+    if (s == NULL)
+        return;
+    gf_stream_stop(s);
+    if (s->receiver_started)
+        pthread_join(s->receiver_thread, NULL);
+    if (s->stream_started)
+        pthread_join(s->stream_thread, NULL);
+    gf_decoder_free(s->decoder);
+    gf_builder_free(&s->builder);
+    gf_merger_free(s->merger);
+    gf_queue_free(s->queue);
+    gf_position_free(&s->scheduled);
+    gf_position_free(&s->limit);
+    pthread_cond_destroy(&s->changed);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
