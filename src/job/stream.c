@@ -420,7 +420,7 @@ gf_stream *gf_stream_new(const gf_stream_options *opt)
     pthread_mutex_init(&s->lock, NULL);
     gf_cond_init(&s->changed);
     s->queue = gf_queue_new(opt->config->memory_bytes / 8);
-    s->merger = gf_merger_new(opt->from, on_due, s);
+    s->merger = gf_merger_new(opt->plan, opt->from, on_due, s);
     gf_merger_on_ready(s->merger, kick, s);
     s->decoder = gf_decoder_new(opt->source->flavor, opt->catalog, &opt->config->filter, opt->from, &sink);
     s->builder.applier = opt->applier;

@@ -25,6 +25,7 @@ typedef struct {
     gf_replica_options replica;
     const gf_position *from;
     gf_applier *applier;
+    gf_plan *plan;
     /* Events of this keyless table that start before its snapshot are in it already (rule K). */
     bool (*in_snapshot)(void *ctx, const gf_table *t, const char *file, uint64_t offset);
     void *ctx;
