@@ -49,13 +49,13 @@ void gf_batch_free(gf_batch *b);
 
 /* A piece of a table's key order that is read by one reader at a time. */
 typedef struct gf_range {
-    const gf_table *table; /* borrowed */
+    const gf_table *table; /* borrowed; changed by gf_plan_renew alone, when no chunk of the range is in flight */
     unsigned index;        /* within its table */
     gf_slice lower, upper; /* canonical keys, owned copies: (lower, upper]; no data = open (rule M7) */
-    /* Touched by the reader that holds the range. */
-    gf_buf cursor;         /* canonical key of the last row read; empty = at lower */
+    /* Guarded by the plan's lock, as all below: what was read. */
+    gf_buf cursor;         /* canonical key of the last row handed over; empty = at lower */
     bool read_all;
-    /* Guarded by the plan's lock: what is durable on the target. */
+    /* What is durable on the target. */
     gf_buf frontier;       /* canonical key up to which rows are committed; empty = none */
     bool done;
     uint64_t rows;         /* committed */

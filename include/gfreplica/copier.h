@@ -17,7 +17,7 @@ typedef struct gf_plan gf_plan;
 
 gf_plan *gf_plan_new(void);
 void gf_plan_free(gf_plan *p);
-/* Adds a range with what the marker or checkpoint knows of it; keys are copied. */
+/* Adds a range with what the marker or checkpoint knows of it; keys are copied. The range lives as long as the plan. */
 gf_range *gf_plan_add(gf_plan *p, const gf_table *t, unsigned index, gf_slice lower, gf_slice upper,
                       gf_slice frontier, bool done, uint64_t rows);
 /* Splits `t` into ranges of about range_rows rows by sampled keys and adds them (not yet durable); a table that is
@@ -28,36 +28,61 @@ gf_range *gf_plan_take(gf_plan *p);
 void gf_plan_release(gf_plan *p, gf_range *r);
 /* The chunk with this frontier is committed on the target. */
 void gf_plan_committed(gf_plan *p, gf_range *r, gf_slice frontier, bool last, uint64_t rows);
-bool gf_plan_all_read(gf_plan *p); /* every range was read to its end */
+bool gf_plan_all_read(gf_plan *p); /* every range was read to its end; can turn false again when a chunk is thrown */
 bool gf_plan_done(gf_plan *p);     /* and every chunk is committed */
 /* Forget what was read but is not committed: cursors go back to frontiers (before a retry of the pipeline). */
 void gf_plan_rewind(gf_plan *p);
-/* Calls fn for each range in table order, under the plan's lock: copy what you need, block on nothing. */
+/* A DDL was passed: the ranges of `old` are of `now` from here on; NULL: the table is gone, its ranges are done. Call
+   it after gf_merger_invalidate, before gf_merger_leave, when no chunk of the table is between merger and target.
+   False: the columns of the identity changed, so that what was committed can't be told from what was not: its first
+   range is open on both sides and starts anew, the others are done; make that durable. */
+GF_MUST_CHECK bool gf_plan_renew(gf_plan *p, const gf_table *old, const gf_table *now);
+/* Calls fn for each range, in the order in which they were added, under the plan's lock: copy what you need, block on
+   nothing. */
 void gf_plan_each(gf_plan *p, void (*fn)(void *ctx, const gf_range *r), void *ctx);
 
 /* ---- merger ---- */
 typedef struct gf_merger gf_merger;
 typedef struct gf_window gf_window;
 
-/* due: called by the stream thread between transactions with a merged chunk (taken by it) whose place is now. */
-gf_merger *gf_merger_new(const gf_position *start, bool (*due)(void *ctx, gf_chunk *chunk, gf_error *err), void *ctx);
-void gf_merger_free(gf_merger *m);
+/* plan: borrowed; the ranges of thrown chunks go back to it. due: called by the stream thread between transactions
+   with a merged chunk (taken by it) whose place is now. */
+gf_merger *gf_merger_new(gf_plan *plan, const gf_position *start,
+                         bool (*due)(void *ctx, gf_chunk *chunk, gf_error *err), void *ctx);
+void gf_merger_free(gf_merger *m); /* the copier has been joined; NULL is fine */
 
-/* Stream thread. A transaction passes between enter and leave; windows open only outside (rule M1). */
+/*
+ * Stream thread. A transaction passes between enter and leave; windows open only outside (rule M1). What is recorded
+ * makes copied rows go away (rule M4), so only what the stream surely writes may be recorded.
+ */
 void gf_merger_enter(gf_merger *m);
 void gf_merger_record(gf_merger *m, const gf_table *t, gf_slice key); /* each whole key that passes */
-GF_MUST_CHECK bool gf_merger_leave(gf_merger *m, const gf_position *scheduled, gf_error *err); /* merges what is due */
+/* What was recorded since enter was rolled back: chunks that it may have touched are thrown away. */
+void gf_merger_undone(gf_merger *m);
+/* Merges what is due at `scheduled`; NULL: where it is already. It may be called without enter, as after a kick. */
+GF_MUST_CHECK bool gf_merger_leave(gf_merger *m, const gf_position *scheduled, gf_error *err);
 bool gf_merger_idle(gf_merger *m); /* no window open, nothing waiting */
-/* Is there a chunk whose fence is not behind the scheduled position? Then the stream thread should call leave. */
-void gf_merger_on_ready(gf_merger *m, void (*kick)(void *ctx), void *ctx); /* called when a chunk may be due */
+/* kick: called by a reader thread when a chunk is due at the position of the last leave: the stream thread, which may
+   be idle, should call gf_merger_leave. Without locks held. */
+void gf_merger_on_ready(gf_merger *m, void (*kick)(void *ctx), void *ctx);
+/* DDL, between enter and leave: chunks of that table in flight are thrown away and read again. */
+void gf_merger_invalidate(gf_merger *m, const gf_table *t);
 
-/* Reader threads. Waits until no transaction is passing. A copy of A goes to *a. NULL when stopped. */
-gf_window *gf_merger_open(gf_position *a, gf_merger *m, const gf_table *t);
+/*
+ * Reader threads. A chunk that is thrown away (DDL, undone, too much recorded) puts its range's cursor back to its own
+ * start; chunks of that range behind it go with it, those still being read included. So a reader never asks: it opens
+ * the next window, which says where the range goes on.
+ */
+/* r is taken from the plan. Waits until no transaction is passing. A copy of A goes to *a. NULL when stopped or when
+   nothing of the range is left to read. */
+gf_window *gf_merger_open(gf_position *a, gf_merger *m, gf_range *r);
+gf_slice gf_window_cursor(const gf_window *w);       /* read behind this key; empty: from the range's lower */
+const gf_table *gf_window_table(const gf_window *w); /* the definition to read with; borrowed from the catalog */
 void gf_merger_hand_over(gf_merger *m, gf_window *w, gf_chunk *chunk); /* takes both; chunk->fence is set */
-void gf_merger_abandon(gf_merger *m, gf_window *w);                    /* the read failed */
-/* True when the window has recorded too much (memory) or its table changed: the chunk must be read again. */
-void gf_merger_invalidate(gf_merger *m, const gf_table *t); /* DDL: chunks of that table in flight are thrown away */
-void gf_merger_stop(gf_merger *m);                          /* wakes and refuses all waiters */
+void gf_merger_abandon(gf_merger *m, gf_window *w);                    /* the read failed; takes w */
+/* Waits until the stream has scheduled everything up to `pos`; false when stopped. */
+GF_MUST_CHECK bool gf_merger_wait(gf_merger *m, const gf_position *pos);
+void gf_merger_stop(gf_merger *m); /* wakes and refuses all waiters */
 
 /* ---- copier ---- */
 typedef struct gf_copier gf_copier;
