@@ -52,7 +52,12 @@ void gf_statement_scan(gf_statement *out, gf_arena *arena, gf_slice sql, const c
 
 typedef enum { GF_XA_PREPARE, GF_XA_COMMIT, GF_XA_ROLLBACK } gf_xa_kind;
 
-/* Each callback returns false with *err filled to stop. Values and info are borrowed for the call. */
+/*
+ * Each callback returns false with *err filled to stop. Values and info are borrowed for the call.
+ *
+ * begin opens a transaction, just before its first row, savepoint or statement; exactly one of commit, rollback, xa and
+ * statement(inside = false) ends it, unless the decoder is reset. One that has none of them is only `moved` over.
+ */
 typedef struct {
     void *ctx;
     bool (*begin)(void *ctx, const gf_txn_info *txn, gf_error *err);

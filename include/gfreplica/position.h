@@ -65,7 +65,8 @@ int gf_position_cmp(const gf_position *a, const gf_position *b);
 int gf_binlog_cmp(const char *file_a, uint64_t off_a, const char *file_b, uint64_t off_b);
 /* "binlog.000007:4711" with the GTIDs behind a space where there are any; for logs. Appended. */
 void gf_position_text(const gf_position *pos, gf_buf *out);
-/* The GTIDs alone: MySQL's set or MariaDB's position as text, "" if none. Appended. */
+/* The GTIDs alone: MySQL's set or MariaDB's position as text, "" if none, "-" for MySQL's set that is there but empty
+   (a new server): only the latter is a start by GTID. Appended. */
 void gf_position_gtid_text(const gf_position *pos, gf_buf *out);
 /* The reverse of file, offset, gtid text as stored in the marker and the checkpoint. */
 GF_MUST_CHECK bool gf_position_parse(gf_position *out, gf_flavor flavor, const char *file, uint64_t offset,
