@@ -50,6 +50,7 @@ void gf_buf_reserve(gf_buf *b, size_t more); /* room for `more` bytes behind len
 void gf_buf_add(gf_buf *b, const void *data, size_t len);
 void gf_buf_printf(gf_buf *b, const char *fmt, ...) GF_PRINTF(2, 3);
 void gf_buf_hex(gf_buf *b, const void *data, size_t len); /* upper-case hex digits */
+bool gf_buf_unhex(gf_buf *b, const char *hex);             /* the reverse, either case; false if it is no hex */
 const char *gf_buf_cstr(gf_buf *b);                       /* adds a NUL behind len; valid until the next change */
 void gf_buf_free(gf_buf *b);                              /* back to {0} */
 static inline void gf_buf_reset(gf_buf *b) { b->len = 0; }
@@ -65,6 +66,9 @@ void gf_buf_u16(gf_buf *b, uint16_t v); /* little-endian, as everywhere in the p
 void gf_buf_u32(gf_buf *b, uint32_t v);
 void gf_buf_u64(gf_buf *b, uint64_t v);
 void gf_buf_ident(gf_buf *b, const char *name); /* `name` with backticks doubled */
+
+/* The whole file, appended. */
+GF_MUST_CHECK bool gf_buf_read_file(gf_buf *b, const char *path, gf_error *err);
 
 /* Reads forward; once it would pass the end, bad is set, it stays there, and every read gives 0. */
 typedef struct {

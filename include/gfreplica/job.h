@@ -30,7 +30,7 @@ void gf_job_free(gf_job *j);
 void gf_job_stop(gf_job *j, const char *why); /* at the next transaction boundary; twice: at once */
 void gf_job_cutover(gf_job *j);               /* as if AutomaticCutover had been set */
 void gf_job_pause(gf_job *j, bool paused);
-/* A copy of the current state, without table schemas unless asked. Owned by the caller (gf_state_free). */
-void gf_job_state(gf_job *j, gf_state *out, bool with_schema);
+/* A copy of the current state, without table schemas. Owned by the caller (gf_state_free). */
+void gf_job_state(gf_job *j, gf_state *out);
 
 #endif

@@ -125,6 +125,26 @@ void gf_buf_hex(gf_buf *b, const void *data, size_t len)
     }
 }
 
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool gf_buf_unhex(gf_buf *b, const char *hex)
+{
+    for (; hex[0] != '\0'; hex += 2) {
+        int high = hex_digit(hex[0]), low = high < 0 ? -1 : hex_digit(hex[1]);
+
+        if (low < 0)
+            return false;
+        gf_buf_byte(b, (uint8_t)(high << 4 | low));
+    }
+    return true;
+}
+
 const char *gf_buf_cstr(gf_buf *b)
 {
     gf_buf_reserve(b, 1);
@@ -158,6 +178,25 @@ void gf_buf_ident(gf_buf *b, const char *name)
         gf_buf_byte(b, (uint8_t)*name);
     }
     gf_buf_byte(b, '`');
+}
+
+bool gf_buf_read_file(gf_buf *b, const char *path, gf_error *err)
+{
+    enum { STEP = 65536 };
+    FILE *f = fopen(path, "re");
+    size_t got;
+    bool ok;
+
+    if (f == NULL)
+        return gf_fail_errno(err, "open %s", path);
+    do {
+        gf_buf_reserve(b, STEP);
+        got = fread(b->data + b->len, 1, STEP, f);
+        b->len += got;
+    } while (got > 0);
+    ok = ferror(f) == 0 || gf_fail_errno(err, "read %s", path);
+    fclose(f);
+    return ok;
 }
 
 gf_slice gf_cursor_bytes(gf_cursor *c, size_t len)

@@ -188,6 +188,11 @@ bool gf_builder_full(const gf_builder *b)
     return b->batch != NULL && (b->batch->count >= b->max_rows || b->batch->arena.used >= b->max_bytes);
 }
 
+bool gf_builder_untouched(const gf_builder *b)
+{
+    return !b->in_pieces && (b->batch == NULL || b->batch->count == b->txn_changes);
+}
+
 bool gf_builder_changes(const gf_builder *b) { return b->batch != NULL && b->batch->count > 0; }
 
 bool gf_builder_submit(gf_builder *b, gf_error *err)

@@ -156,8 +156,6 @@ static bool scheduled(gf_stream *s, const gf_position *end, gf_error *err)
     if (s->limit.file[0] != '\0' && gf_position_cmp(end, &s->limit) >= 0)
         s->at_limit_local = true;
     pthread_mutex_unlock(&s->lock);
-    if (!s->in_txn)
-        gf_merger_enter(s->merger);
     s->in_txn = false;
     if (!gf_merger_leave(s->merger, end, err))
         return false;
@@ -215,7 +213,11 @@ static bool on_savepoint(void *ctx, gf_slice name, bool rollback_to, gf_error *e
 {
     gf_stream *s = ctx;
 
-    return gf_builder_savepoint(&s->builder, name, rollback_to, err) || name_transaction(s, err);
+    if (!gf_builder_savepoint(&s->builder, name, rollback_to, err))
+        return name_transaction(s, err);
+    if (rollback_to)
+        gf_merger_undone(s->merger);
+    return true;
 }
 
 static bool on_commit(void *ctx, const gf_position *end, gf_error *err)
@@ -242,6 +244,7 @@ static bool on_rollback(void *ctx, const gf_position *end, gf_error *err)
 
     if (!gf_builder_rollback(&s->builder, err))
         return name_transaction(s, err);
+    gf_merger_undone(s->merger);
     return on_moved(ctx, end, err);
 }
 
@@ -250,7 +253,7 @@ static bool on_xa(void *ctx, gf_xa_kind kind, gf_slice xid, const gf_position *e
     gf_stream *s = ctx;
     static const char *const names[] = {"PREPARE", "COMMIT", "ROLLBACK"};
 
-    if (kind == GF_XA_PREPARE && s->builder.batch->count == s->builder.txn_changes && !s->builder.in_pieces)
+    if (kind == GF_XA_PREPARE && gf_builder_untouched(&s->builder))
         return on_moved(ctx, end, err); /* nothing of ours in it */
     gf_fail(err, GF_ERR_DATA, "XA %s of %.*s touches or may touch selected tables: not supported yet, it stops here",
             names[kind], (int)xid.len, (const char *)xid.data);
@@ -346,8 +349,7 @@ static bool between(gf_stream *s, gf_error *err)
     hold_if_wanted(s);
     if (s->in_txn)
         return true;
-    gf_merger_enter(s->merger);
-    if (!gf_merger_leave(s->merger, gf_decoder_position(s->decoder), err))
+    if (!gf_merger_leave(s->merger, NULL, err))
         return false;
     return s->at_limit_local ? submit(s, err) : submit_when_due(s, err);
 }
@@ -515,7 +517,7 @@ void gf_stream_stop(gf_stream *s)
     gf_queue_close(s->queue);
 }
 
-void gf_stream_free(gf_stream *s)
+void gf_stream_join(gf_stream *s)
 {
     if (s == NULL)
         return;
@@ -524,6 +526,14 @@ void gf_stream_free(gf_stream *s)
         pthread_join(s->receiver_thread, NULL);
     if (s->stream_started)
         pthread_join(s->stream_thread, NULL);
+    s->receiver_started = s->stream_started = false;
+}
+
+void gf_stream_free(gf_stream *s)
+{
+    if (s == NULL)
+        return;
+    gf_stream_join(s);
     gf_decoder_free(s->decoder);
     gf_builder_free(&s->builder);
     gf_merger_free(s->merger);

@@ -48,6 +48,7 @@ bool gf_stream_at_limit(gf_stream *s); /* everything up to the limit has been ha
 void gf_stream_scheduled(gf_stream *s, gf_position *out); /* a copy; owned by the caller */
 bool gf_stream_failed(gf_stream *s, gf_error *err);
 void gf_stream_stop(gf_stream *s);                      /* returns at once */
-void gf_stream_free(gf_stream *s);                      /* joins; NULL is fine */
+void gf_stream_join(gf_stream *s);                      /* waits for its threads; NULL is fine */
+void gf_stream_free(gf_stream *s);                      /* joins; after the applier is gone; NULL is fine */
 
 #endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cutover.c - from a live replica to a finished move (rule X1).
+ *
+ * STREAMING -> (asked for and caught up) -> CUTOVER -> lock callback -> the stream is held, the end position is read
+ * and becomes its limit -> applied up to it -> DONE.
+ * The source's writers are the operator's to stop, before asking or in the lock callback.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "gfreplica/log.h"
+#include "internal.h"
+
+static bool wanted(struct pipeline *p)
+{
+    return atomic_load(&p->job->cutover_requested) || atomic_load(&p->job->config->live.automatic_cutover);
+}
+
+/* Has the stream passed the binlog's end of the last poll, a second ago at the most? */
+static bool caught_up(struct pipeline *p)
+{
+    gf_position at = {0};
+    bool yes;
+
+    if (!p->has_end)
+        return false;
+    gf_stream_scheduled(p->stream, &at);
+    yes = at.file[0] != '\0' && gf_position_cmp(&at, &p->source_end) >= 0;
+    gf_position_free(&at);
+    return yes;
+}
+
+static bool call_lock(struct pipeline *p, gf_error *err)
+{
+    const gf_config *c = p->job->config;
+    unsigned tries = c->cutover_retries == 0 ? 1 : c->cutover_retries;
+
+    if (c->cutover_lock.uri == NULL)
+        return true;
+    for (unsigned i = 0; i < tries; i++) {
+        if (gf_callback_post(&c->cutover_lock, NULL, err))
+            return true;
+        gf_log_warn("cutover lock callback, try %u of %u: %s", i + 1, tries, err->text);
+        for (unsigned s = 0; i + 1 < tries && s < 10 * c->cutover_retry_wait; s++) {
+            if (gf_stop_wanted(p->job, err))
+                return false;
+            usleep(100 * 1000);
+        }
+    }
+    err->kind = GF_ERR_CONFIG;
+    return gf_fail_context(err, "cutover lock callback");
+}
+
+static void warn_if_writable(gf_job *j)
+{
+    char *read_only = NULL;
+    gf_error err;
+
+    if (gf_server_scalar(&read_only, j->source, "read_only", &err, "SELECT @@global.read_only") && read_only != NULL &&
+        strcmp(read_only, "0") == 0)
+        gf_log_warn("the source is not read_only: what is written to it after the cutover's end position stays there");
+    free(read_only);
+}
+
+/* The source is a replica: everything that its primary has written must have arrived there first. */
+static bool wait_for_replication(gf_job *j, gf_error *err)
+{
+    const gf_config *c = j->config;
+    gf_server_info info;
+    gf_position primary_end = {0};
+    MYSQL *primary = NULL;
+    uint64_t started = gf_now_ms();
+    bool ok = false;
+
+    if (c->source_primary.host == NULL && c->source_primary.socket == NULL)
+        return true;
+    if (!gf_server_connect(&primary, &c->source_primary, GF_CONN_PLAIN, err) ||
+        !gf_server_info_read(&info, primary, err) || !gf_server_binlog_end(&primary_end, primary, &info, err))
+        goto out;
+    while (!ok) {
+        MYSQL_RES *res = gf_server_query(j->source, "ReplicatedMasterPositionQuery", err, "%s",
+                                         c->replicated_position_query);
+        MYSQL_ROW row = res == NULL ? NULL : mysql_fetch_row(res);
+
+        if (row == NULL || mysql_num_fields(res) < 2 || row[0] == NULL || row[1] == NULL) {
+            if (res != NULL)
+                gf_fail(err, GF_ERR_CONFIG, "ReplicatedMasterPositionQuery gave no file and position");
+            mysql_free_result(res);
+            goto out;
+        }
+        ok = gf_binlog_cmp(row[0], strtoull(row[1], NULL, 10), primary_end.file, primary_end.offset) >= 0;
+        mysql_free_result(res);
+        if (ok || gf_stop_wanted(j, err))
+            break;
+        if (c->wait_for_replication > 0 && gf_now_ms() - started > 1000ULL * c->wait_for_replication) {
+            gf_fail(err, GF_ERR_CONFIG, "the source has not replicated its primary's %s:%llu within %u s",
+                    primary_end.file, (unsigned long long)primary_end.offset, c->wait_for_replication);
+            break;
+        }
+        usleep(200 * 1000);
+    }
+out:
+    gf_position_free(&primary_end);
+    gf_server_close(primary);
+    return ok;
+}
+
+/* Enters the stage: nothing is fixed yet, and coming here again after a crash does no harm. */
+static bool begin(struct pipeline *p, gf_error *err)
+{
+    gf_stage_enter(p->job, GF_STAGE_CUTOVER);
+    gf_progress_callbacks(p->job);
+    if (!call_lock(p, err))
+        return false;
+    p->lock_called = true;
+    warn_if_writable(p->job);
+    return wait_for_replication(p->job, err);
+}
+
+/* Rule X1: the end is read while the stream stands still, so nothing behind it has been handed on. */
+static bool fix_end(struct pipeline *p, gf_error *err)
+{
+    gf_job *j = p->job;
+    gf_position end = {0};
+    gf_buf text = {0};
+
+    if (!gf_stream_hold(p->stream, true))
+        return true; /* in the middle of a transaction: again at the next step */
+    if (!gf_server_binlog_end(&end, j->source, &j->source_info, err))
+        return false;
+    gf_stream_limit(p->stream, &end);
+    p->limit_set = true;
+    gf_stream_hold(p->stream, false);
+    pthread_mutex_lock(&j->lock);
+    gf_position_copy(&j->state.final, &end);
+    pthread_mutex_unlock(&j->lock);
+    gf_position_text(&end, &text);
+    gf_log_info("cutover: applying up to the source's end position %s", gf_buf_cstr(&text));
+    gf_buf_free(&text);
+    gf_position_free(&end);
+    return gf_progress_save(j, err);
+}
+
+static bool applied_to_end(struct pipeline *p)
+{
+    gf_job *j = p->job;
+    bool yes;
+
+    if (!gf_stream_at_limit(p->stream))
+        return false;
+    pthread_mutex_lock(&j->lock);
+    yes = gf_position_cmp(&j->state.position, &j->state.final) >= 0;
+    pthread_mutex_unlock(&j->lock);
+    return yes;
+}
+
+bool gf_cutover_step(struct pipeline *p, bool *done, gf_error *err)
+{
+    if (!p->lock_called) {
+        if (!wanted(p) || !caught_up(p))
+            return true;
+        return begin(p, err);
+    }
+    if (!p->limit_set)
+        return fix_end(p, err);
+    *done = applied_to_end(p);
+    return true;
+}
+
+static bool raise_counters(gf_job *j, gf_error *err)
+{
+    const gf_table **tables;
+    size_t count = gf_catalog_list(j->catalog, &tables);
+    bool ok = gf_target_auto_increment(j->source, j->target, j->config, tables, count, err);
+
+    free(tables);
+    return ok;
+}
+
+/* After the last change. Every step may be repeated by a resumed run. */
+bool gf_cutover_finish(gf_job *j, gf_error *err)
+{
+    if (!raise_counters(j, err))
+        return false;
+    if (j->marker != NULL && !gf_marker_stage(j->marker, j->target, gf_stage_name(GF_STAGE_DONE), err))
+        return false;
+    gf_stage_enter(j, GF_STAGE_DONE);
+    if (!gf_progress_save(j, err))
+        return false;
+    gf_progress_callbacks(j);
+    if (j->config->cutover_unlock.uri != NULL && !gf_callback_post(&j->config->cutover_unlock, NULL, err)) {
+        err->kind = GF_ERR_CONFIG;
+        return gf_fail_context(err, "the move is done, but the cutover unlock callback failed");
+    }
+    return true;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * internal.h - what the files of this room share: the job, and the pipeline of one attempt.
+ *
+ *   job.c       requests from outside, the loop of attempts, exit codes, state dumps
+ *   start.c     everything before the first thread: servers, identity, catalog, preflight, target tables, marker, plan
+ *   pipeline.c  the threads of one attempt: start, watch, stop; rule K
+ *   cutover.c   the end position, callbacks, what is done after the last change
+ *   progress.c  lag, rates, ETA, the checkpoint
+ */
+#ifndef GFREPLICA_JOB_INTERNAL_H
+#define GFREPLICA_JOB_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "gfreplica/control.h"
+#include "gfreplica/copier.h"
+#include "gfreplica/job.h"
+#include "gfreplica/target.h"
+#include "gfreplica/thread.h"
+#include "stream.h"
+
+/* Where the snapshot of a keyless table was taken (rule K). */
+struct snapshot {
+    const gf_table *table; /* borrowed */
+    char file[GF_BINLOG_NAME_MAX];
+    uint64_t offset;
+};
+
+struct gf_job {
+    /* Set before any thread starts. */
+    gf_config *config; /* borrowed */
+
+    /* The main thread's alone. */
+    gf_checkpoint *checkpoint;
+    gf_control *control;
+    gf_catalog *catalog;
+    gf_plan *plan;
+    gf_marker *marker; /* NULL without one */
+    gf_server_info source_info, target_info;
+    MYSQL *source, *target; /* plain connections of the current attempt */
+    bool prepared;          /* catalog and plan are there: later attempts only connect again */
+    gf_state loaded;        /* from the checkpoint or an import; its schemas move to the catalog */
+    bool resumed;           /* loaded is there */
+    bool had_attempt;       /* this process has started the pipeline before */
+    bool begun;             /* the target has our start position: from here on the marker decides */
+    gf_buf left_out;        /* objects that are not moved, for the summary */
+    gf_position start;      /* where the current attempt's stream starts */
+    uint64_t seq;           /* the marker's last sequence number */
+    struct snapshot *snapshots; /* owned; written before the stream starts, then only read */
+    size_t snapshot_count;
+
+    atomic_uint stop_requests;
+    atomic_bool cutover_requested;
+
+    pthread_mutex_t lock;   /* guards all below */
+    pthread_cond_t changed; /* something in state or the requests has changed */
+    gf_state state;         /* without tables: those are made from catalog and plan (progress.c) */
+    uint64_t last_commit_us; /* commit time on the source of the last transaction applied */
+    int links[2];            /* dup'ed sockets of source and target, so that a stop can break a hung query; -1 */
+    char stop_reason[128];
+};
+
+/* One attempt: everything that a lost link throws away. */
+struct pipeline {
+    gf_job *job;
+    gf_stream *stream;
+    gf_applier *applier;
+    gf_copier *copier;
+    uint64_t next_poll_ms, next_save_ms, next_rate_ms, next_callback_ms, next_state_ms,
+        next_line_ms;
+    bool copy_complete;      /* stage is streaming or later */
+    gf_position exact_after; /* replays are behind us from here on */
+    bool exact;
+    bool limit_set, lock_called;
+    gf_position source_end; /* polled */
+    bool has_end;
+    /* for rates */
+    uint64_t rate_rows, rate_lag, rate_ms;
+};
+
+/* ---- start.c ---- */
+GF_MUST_CHECK bool gf_start_connect(gf_job *j, gf_error *err);  /* every attempt */
+GF_MUST_CHECK bool gf_start_prepare(gf_job *j, gf_error *err);  /* once a process */
+GF_MUST_CHECK bool gf_start_position(gf_job *j, gf_error *err); /* every attempt: rules R1-R5 */
+void gf_start_disconnect(gf_job *j);
+void gf_start_snapshot(gf_job *j, const gf_table *t, const char *file, uint64_t offset); /* rule K */
+
+/* ---- pipeline.c ---- */
+GF_MUST_CHECK bool gf_pipeline_run(gf_job *j, gf_error *err); /* true: the job is done; false: *err (STOPPED too) */
+
+/* ---- cutover.c ---- */
+GF_MUST_CHECK bool gf_cutover_step(struct pipeline *p, bool *done, gf_error *err);
+GF_MUST_CHECK bool gf_cutover_finish(gf_job *j, gf_error *err); /* after the pipeline */
+
+/* ---- progress.c ---- */
+GF_MUST_CHECK bool gf_progress_tick(struct pipeline *p, gf_error *err); /* polls, saves, calls back, when it is time */
+GF_MUST_CHECK bool gf_progress_save(gf_job *j, gf_error *err);
+void gf_progress_callbacks(gf_job *j);
+void gf_job_json(gf_job *j, gf_buf *out, bool with_schema); /* the state dump, Ghostferry's form */
+void gf_stage_enter(gf_job *j, gf_stage stage); /* logs it; alone writes the stage */
+gf_stage gf_stage_now(gf_job *j);
+bool gf_stop_wanted(gf_job *j, gf_error *err); /* *err is then STOPPED with the reason */
+void gf_snapshot_state(gf_job *j, gf_state *out); /* state without tables, copied */
+
+#endif

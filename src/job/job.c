@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * job.c - the loop of attempts, requests from outside, and how a run ends.
+ *
+ *   open -> [attempt: connect, prepare, position, pipeline] -> done | stopped | failed
+ *             ^------------- back-off, while RETRY ----------'
+ *
+ * A fault that passes by itself is ridden through for --retry-timeout, counted from the last time that the job got
+ * anything done. What a run leaves is always the same: a checkpoint with the cause, and the marker.
+ */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gfreplica/cli.h"
+#include "gfreplica/log.h"
+#include "internal.h"
+
+enum { BACKOFF_MIN_MS = 250, BACKOFF_MAX_MS = 10000 };
+
+gf_job *gf_job_new(gf_config *config)
+{
+    gf_job *j = gf_calloc(1, sizeof *j);
+
+    j->config = config;
+    j->links[0] = j->links[1] = -1;
+    pthread_mutex_init(&j->lock, NULL);
+    gf_cond_init(&j->changed);
+    snprintf(j->state.job, sizeof j->state.job, "%s", config->job);
+    j->state.lag_seconds = j->state.eta_seconds = -1;
+    j->state.started_ms = gf_wall_ms();
+    j->state.pid = (int)getpid();
+    return j;
+}
+
+void gf_job_free(gf_job *j)
+{
+    if (j == NULL)
+        return;
+    gf_plan_free(j->plan);
+    gf_marker_free(j->marker);
+    gf_catalog_free(j->catalog);
+    gf_state_free(&j->state);
+    gf_state_free(&j->loaded);
+    gf_position_free(&j->start);
+    gf_buf_free(&j->left_out);
+    free(j->snapshots);
+    pthread_cond_destroy(&j->changed);
+    pthread_mutex_destroy(&j->lock);
+    free(j);
+}
+
+/* ---- requests ---- */
+
+void gf_job_stop(gf_job *j, const char *why)
+{
+    pthread_mutex_lock(&j->lock);
+    if (atomic_fetch_add(&j->stop_requests, 1) == 0)
+        snprintf(j->stop_reason, sizeof j->stop_reason, "%s", why);
+    for (int i = 0; i < 2; i++) {
+        if (j->links[i] >= 0)
+            shutdown(j->links[i], SHUT_RDWR);
+    }
+    pthread_cond_broadcast(&j->changed);
+    pthread_mutex_unlock(&j->lock);
+}
+
+static void wake(gf_job *j)
+{
+    pthread_mutex_lock(&j->lock);
+    pthread_cond_broadcast(&j->changed);
+    pthread_mutex_unlock(&j->lock);
+}
+
+void gf_job_cutover(gf_job *j)
+{
+    if (!atomic_exchange(&j->cutover_requested, true))
+        gf_log_info("cutover requested");
+    wake(j);
+}
+
+void gf_job_pause(gf_job *j, bool paused)
+{
+    if (atomic_exchange(&j->config->live.paused, paused) != paused)
+        gf_log_info("%s", paused ? "paused" : "goes on after a pause");
+    wake(j);
+}
+
+/* ---- opening ---- */
+
+/* A state given on the command line counts where the directory has none of its own. */
+static bool import_state(gf_job *j, gf_error *err)
+{
+    gf_buf text = {0};
+    bool ok = gf_buf_read_file(&text, j->config->resume_state, err) &&
+              (gf_state_from_json(&j->loaded, (const char *)text.data, text.len, err) ||
+               gf_fail_context(err, "%s", j->config->resume_state));
+
+    gf_buf_free(&text);
+    j->loaded.imported = j->resumed = ok;
+    return ok;
+}
+
+static bool load_state(gf_job *j, gf_error *err)
+{
+    bool found = false;
+
+    if (!gf_checkpoint_load(&j->loaded, &found, j->checkpoint, err))
+        return false;
+    j->resumed = found;
+    if (j->config->resume_state != NULL) {
+        if (!found)
+            return import_state(j, err);
+        gf_log_info("%s holds this job's own checkpoint, which is newer than %s: using the checkpoint",
+                    j->config->checkpoint_dir, j->config->resume_state);
+    }
+    return true;
+}
+
+/* What outlives the process goes from the loaded state into ours. */
+static void adopt_state(gf_job *j)
+{
+    gf_state *s = &j->state, *old = &j->loaded;
+
+    if (!j->resumed)
+        return;
+    gf_position_copy(&s->position, &old->position);
+    memcpy(s->our_uuid, old->our_uuid, sizeof s->our_uuid);
+    s->our_server_id = old->our_server_id;
+    if (old->started_ms != 0)
+        s->started_ms = old->started_ms;
+    s->generation = old->generation;
+    s->changes_applied = old->changes_applied;
+    s->transactions_applied = old->transactions_applied;
+    if (old->imported)
+        return;
+    memcpy(s->source_identity, old->source_identity, sizeof s->source_identity);
+    s->marker = old->marker;
+    s->stage = old->stage;
+    j->begun = old->stage != GF_STAGE_STARTING;
+}
+
+static bool open_job(gf_job *j, gf_error *err)
+{
+    const char *address;
+
+    if (!gf_checkpoint_open(&j->checkpoint, j->config->checkpoint_dir, err) || !load_state(j, err))
+        return false;
+    adopt_state(j);
+    if (j->state.stage == GF_STAGE_DONE)
+        return true;
+    if (!gf_control_start(&j->control, j->config, j, err))
+        return false;
+    address = gf_control_address(j->control);
+    snprintf(j->state.control, sizeof j->state.control, "%s", address);
+    return true;
+}
+
+/* ---- attempts ---- */
+
+static bool attempt(gf_job *j, gf_error *err)
+{
+    if (!gf_start_connect(j, err) || !gf_start_prepare(j, err))
+        return false;
+    if (j->config->dry_run)
+        return true;
+    if (!gf_start_position(j, err))
+        return false;
+    return gf_stage_now(j) == GF_STAGE_DONE || gf_pipeline_run(j, err);
+}
+
+static uint64_t work_done(gf_job *j)
+{
+    uint64_t sum;
+
+    pthread_mutex_lock(&j->lock);
+    sum = j->state.rows_copied + j->state.transactions_applied;
+    pthread_mutex_unlock(&j->lock);
+    return sum;
+}
+
+static void back_off(gf_job *j, unsigned ms)
+{
+    uint64_t until = gf_now_ms() + ms, now;
+
+    pthread_mutex_lock(&j->lock);
+    while (atomic_load(&j->stop_requests) == 0 && (now = gf_now_ms()) < until)
+        gf_cond_wait_ms(&j->changed, &j->lock, (unsigned)(until - now));
+    pthread_mutex_unlock(&j->lock);
+}
+
+static bool run_attempts(gf_job *j, gf_error *err)
+{
+    uint64_t trouble_since = 0, work = 0;
+    unsigned wait_ms = BACKOFF_MIN_MS;
+
+    while (!attempt(j, err)) {
+        gf_error stop;
+
+        gf_start_disconnect(j);
+        if (gf_stop_wanted(j, &stop)) { /* whatever broke, it was our stop that broke it */
+            *err = stop;
+            return false;
+        }
+        if (err->kind != GF_ERR_RETRY)
+            return false;
+        if (work_done(j) != work || trouble_since == 0) {
+            work = work_done(j);
+            trouble_since = gf_now_ms();
+            wait_ms = BACKOFF_MIN_MS;
+        }
+        if (gf_now_ms() - trouble_since > 1000ULL * j->config->retry_timeout)
+            return gf_fail_context(err, "gave up after %u s", j->config->retry_timeout);
+        gf_log_warn("%s; trying again in %u ms", err->text, wait_ms);
+        back_off(j, wait_ms);
+        wait_ms = 2 * wait_ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : 2 * wait_ms;
+    }
+    gf_start_disconnect(j);
+    return true;
+}
+
+/* ---- endings ---- */
+
+static gf_exit exit_of(gf_job *j, const gf_error *err)
+{
+    switch (err->kind) {
+    case GF_ERR_STOPPED:
+        return GF_EXIT_INTERRUPTED;
+    case GF_ERR_CONFIG:
+        return j->had_attempt ? GF_EXIT_FAILED : GF_EXIT_REFUSED;
+    case GF_ERR_GONE:
+        return GF_EXIT_FAILED_FINAL;
+    case GF_ERR_DIVERGED:
+    case GF_ERR_DATA:
+    case GF_ERR_RETRY:
+    case GF_ERR_SYSTEM:
+        return GF_EXIT_FAILED;
+    }
+    return GF_EXIT_FAILED;
+}
+
+static void dump_state(gf_job *j)
+{
+    gf_buf json = {0};
+
+    gf_job_json(j, &json, !j->config->dump_without_schema);
+    if (fwrite(json.data, 1, json.len, stdout) != json.len || fflush(stdout) != 0)
+        gf_log_error("could not write the state dump to stdout; gfreplica export-state --checkpoint-dir %s prints it",
+                     j->config->checkpoint_dir);
+    gf_buf_free(&json);
+}
+
+static void post_error(gf_job *j, const gf_error *err)
+{
+    gf_buf dump = {0};
+    gf_error failed;
+    json_t *body;
+    char *text;
+
+    if (j->config->on_error.uri == NULL || err->kind == GF_ERR_STOPPED)
+        return;
+    gf_job_json(j, &dump, !j->config->dump_without_schema);
+    body = json_pack("{s:s, s:s, s:s}", "ErrFrom", gf_error_kind_name(err->kind), "ErrMessage", err->text, "StateDump",
+                     gf_buf_cstr(&dump));
+    text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
+    if (text != NULL && !gf_callback_post(&j->config->on_error, text, &failed))
+        gf_log_error("error callback: %s", failed.text);
+    free(text);
+    json_decref(body);
+    gf_buf_free(&dump);
+}
+
+static void say_why(gf_job *j, const gf_error *err, gf_exit code)
+{
+    if (code == GF_EXIT_INTERRUPTED)
+        gf_log_info("stopped: %s; the same command goes on from here (%s)", err->text, j->config->checkpoint_dir);
+    else if (code == GF_EXIT_FAILED)
+        gf_log_error("%s; the job is kept in %s: mend the cause and run the same command", err->text,
+                     j->config->checkpoint_dir);
+    else
+        gf_log_error("%s", err->text);
+}
+
+/* The checkpoint keeps the cause; a state dump goes to stdout where the configuration wants one. */
+static gf_exit end_badly(gf_job *j, const gf_error *err)
+{
+    gf_exit code = exit_of(j, err);
+    gf_error failed;
+
+    pthread_mutex_lock(&j->lock);
+    memcpy(j->state.cause, err->text, sizeof j->state.cause);
+    j->state.resumable = code != GF_EXIT_FAILED_FINAL;
+    j->state.pid = 0;
+    j->state.control[0] = '\0';
+    pthread_mutex_unlock(&j->lock);
+    say_why(j, err, code);
+    /* Before the job has begun there is nothing to keep, and a refusal leaves no trace. */
+    if (j->checkpoint != NULL && (j->begun || j->had_attempt) && !gf_progress_save(j, &failed))
+        gf_log_error("%s", failed.text);
+    if (j->checkpoint != NULL && (j->config->dump_on_signal || j->config->dump_on_error) && (j->begun || j->resumed))
+        dump_state(j);
+    post_error(j, err);
+    return code;
+}
+
+static gf_exit end_well(gf_job *j)
+{
+    gf_buf at = {0};
+    gf_error err;
+
+    pthread_mutex_lock(&j->lock);
+    j->state.cause[0] = '\0';
+    j->state.pid = 0;
+    j->state.control[0] = '\0';
+    gf_position_text(&j->state.position, &at);
+    pthread_mutex_unlock(&j->lock);
+    if (j->had_attempt && !gf_progress_save(j, &err))
+        gf_log_warn("%s", err.text);
+    gf_log_info("done: %llu rows copied, %llu changes of %llu transactions applied, target equals source at %s",
+                (unsigned long long)j->state.rows_copied, (unsigned long long)j->state.changes_applied,
+                (unsigned long long)j->state.transactions_applied, gf_buf_cstr(&at));
+    if (j->left_out.len > 0)
+        gf_log_info("left out, create them on the target yourself:\n%s", gf_buf_cstr(&j->left_out));
+    gf_buf_free(&at);
+    return GF_EXIT_DONE;
+}
+
+int gf_job_run(gf_job *j)
+{
+    gf_error err = {0};
+    bool ok = open_job(j, &err);
+    gf_exit code;
+
+    if (ok && j->state.stage == GF_STAGE_DONE) {
+        gf_log_info("%s: this job is done; remove the directory to start another one", j->config->checkpoint_dir);
+        gf_checkpoint_close(j->checkpoint);
+        return GF_EXIT_DONE;
+    }
+    ok = ok && run_attempts(j, &err);
+    if (ok && j->config->dry_run) {
+        printf("dry run: all checks passed, nothing was changed\n");
+        code = GF_EXIT_DONE;
+    } else {
+        code = ok ? end_well(j) : end_badly(j, &err);
+    }
+    gf_control_stop(j->control);
+    j->control = NULL;
+    gf_checkpoint_close(j->checkpoint);
+    j->checkpoint = NULL;
+    return code;
+}

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pipeline.c - the threads of one attempt: started, watched, stopped.
+ *
+ * A lost link or a crash of the target ends the attempt; the next one begins at the marker. So a retry inside the
+ * process and a resume by a new one are the same code (design section 8).
+ */
+#include <stdlib.h>
+
+#include "gfreplica/log.h"
+#include "internal.h"
+
+enum { WATCH_MS = 50 };
+
+/* ---- from the writers ---- */
+
+static void on_batch_committed(void *ctx, const gf_batch *b)
+{
+    struct pipeline *p = ctx;
+    gf_job *j = p->job;
+
+    pthread_mutex_lock(&j->lock);
+    gf_position_copy(&j->state.position, &b->end);
+    j->state.changes_applied += b->count;
+    j->state.transactions_applied += b->transactions;
+    if (b->commit_us != 0)
+        j->last_commit_us = b->commit_us;
+    pthread_mutex_unlock(&j->lock);
+    gf_stream_batch_done(p->stream);
+}
+
+static void on_chunk_committed(void *ctx, const gf_chunk *c, uint64_t rows_written)
+{
+    struct pipeline *p = ctx;
+    gf_job *j = p->job;
+
+    gf_plan_committed(j->plan, c->range, gf_slice_of(c->frontier.data, c->frontier.len), c->last, rows_written);
+    if (p->copier != NULL)
+        gf_copier_freed(p->copier, c->bytes);
+    pthread_mutex_lock(&j->lock);
+    j->state.rows_copied += rows_written;
+    pthread_mutex_unlock(&j->lock);
+}
+
+static bool in_snapshot(void *ctx, const gf_table *t, const char *file, uint64_t offset)
+{
+    const gf_job *j = ((struct pipeline *)ctx)->job;
+
+    if (t->identity >= 0)
+        return false;
+    for (size_t i = 0; i < j->snapshot_count; i++) {
+        if (j->snapshots[i].table == t)
+            return gf_binlog_cmp(file, offset, j->snapshots[i].file, j->snapshots[i].offset) < 0;
+    }
+    return false;
+}
+
+/* ---- rule K: tables without a key, before the stream starts ---- */
+
+struct keyless {
+    struct pipeline *p;
+    gf_range *range;
+    gf_error *err;
+    gf_range **todo;
+    size_t count;
+};
+
+static void collect_keyless(void *ctx, const gf_range *r)
+{
+    struct keyless *k = ctx;
+
+    if (r->table->identity >= 0 || r->done)
+        return;
+    k->todo = gf_realloc(k->todo, (k->count + 1) * sizeof(gf_range *));
+    k->todo[k->count++] = (gf_range *)(uintptr_t)r; /* the plan's own; it outlives this pass */
+}
+
+static bool keyless_at(void *ctx, const gf_position *at)
+{
+    struct keyless *k = ctx;
+
+    gf_start_snapshot(k->p->job, k->range->table, at->file, at->offset);
+    return true;
+}
+
+static bool keyless_chunk(void *ctx, gf_chunk *chunk, gf_error *err)
+{
+    struct keyless *k = ctx;
+
+    if (gf_stop_wanted(k->p->job, err)) {
+        gf_chunk_free(chunk);
+        return false;
+    }
+    return gf_applier_chunk(k->p->applier, chunk, err);
+}
+
+/* Rows have no identity, so what an earlier attempt wrote can't be repeated: away with it. */
+static bool copy_keyless_table(struct keyless *k, gf_error *err)
+{
+    gf_job *j = k->p->job;
+    const gf_table *t = k->range->table;
+    gf_position at = {0};
+    bool ok;
+
+    gf_log_info("%s has no key: copied in one exact snapshot before the stream goes on", t->label);
+    ok = gf_server_exec(j->target, t->label, err, "TRUNCATE TABLE %s", t->target_sql) &&
+         gf_copy_keyless(&at, k->range, j->config, &j->source_info, keyless_at, keyless_chunk, k, err) &&
+         gf_applier_drain(k->p->applier, err);
+    gf_position_free(&at);
+    return ok;
+}
+
+static bool copy_keyless(struct pipeline *p, gf_error *err)
+{
+    struct keyless k = {.p = p};
+    bool ok = true;
+
+    gf_plan_each(p->job->plan, collect_keyless, &k);
+    for (size_t i = 0; ok && i < k.count; i++) {
+        k.range = k.todo[i];
+        ok = copy_keyless_table(&k, err);
+    }
+    free(k.todo);
+    return ok;
+}
+
+/* ---- start and stop ---- */
+
+static bool start_applier(struct pipeline *p, gf_error *err)
+{
+    gf_job *j = p->job;
+    const gf_applier_options opt = {
+        .config = j->config,
+        .marker = j->marker,
+        .target = &j->target_info,
+        .seq = j->seq,
+        .max_bytes = j->config->memory_bytes / 2,
+        .batch_committed = on_batch_committed,
+        .chunk_committed = on_chunk_committed,
+        .ctx = p,
+    };
+    return gf_applier_start(&p->applier, &opt, err);
+}
+
+static bool start_stream(struct pipeline *p, gf_error *err)
+{
+    gf_job *j = p->job;
+    const gf_stream_options opt = {
+        .config = j->config,
+        .source = &j->source_info,
+        .catalog = j->catalog,
+        .replica = {.server = &j->config->source,
+                    .info = &j->source_info,
+                    .server_id = j->state.our_server_id,
+                    .uuid = j->state.our_uuid,
+                    .report_host = j->config->report_host,
+                    .report_port = j->config->report_port,
+                    .heartbeat_ms = j->config->heartbeat_ms},
+        .from = &j->start,
+        .applier = p->applier,
+        .plan = j->plan,
+        .in_snapshot = in_snapshot,
+        .ctx = p,
+    };
+
+    p->stream = gf_stream_new(&opt);
+    return gf_stream_start(p->stream, err);
+}
+
+static bool start_copier(struct pipeline *p, gf_error *err)
+{
+    gf_job *j = p->job;
+    const gf_copier_options opt = {
+        .config = j->config,
+        .info = &j->source_info,
+        .plan = j->plan,
+        .merger = gf_stream_merger(p->stream),
+        .max_bytes = j->config->memory_bytes / 4,
+    };
+
+    if (gf_plan_done(j->plan))
+        return true;
+    return gf_copier_start(&p->copier, &opt, err);
+}
+
+/* Replays after a start may meet rows that are newer than the replayed change: until they are behind us, what a
+   statement touches proves nothing. */
+static bool start_exactness(struct pipeline *p, gf_error *err)
+{
+    return gf_server_binlog_end(&p->exact_after, p->job->source, &p->job->source_info, err);
+}
+
+static bool start(struct pipeline *p, gf_error *err)
+{
+    return start_applier(p, err) && copy_keyless(p, err) && start_exactness(p, err) && start_stream(p, err) &&
+           start_copier(p, err);
+}
+
+/* Order matters: first nobody waits any more, then the threads are joined, those that feed before those that eat. */
+static void stop(struct pipeline *p)
+{
+    if (p->copier != NULL)
+        gf_copier_stop(p->copier);
+    if (p->stream != NULL)
+        gf_stream_stop(p->stream);
+    if (p->applier != NULL)
+        gf_applier_stop(p->applier);
+    gf_copier_join(p->copier);
+    p->copier = NULL;
+    gf_stream_join(p->stream);
+    gf_applier_join(p->applier);
+    p->applier = NULL;
+    gf_stream_free(p->stream);
+    p->stream = NULL;
+    gf_position_free(&p->exact_after);
+    gf_position_free(&p->source_end);
+}
+
+/* ---- watching ---- */
+
+static bool failed(struct pipeline *p, gf_error *err)
+{
+    /* A writer's error is the cause where the stream merely could not hand over. */
+    return gf_applier_failed(p->applier, err) || gf_stream_failed(p->stream, err) ||
+           (p->copier != NULL && gf_copier_failed(p->copier, err));
+}
+
+static void complete_copy(struct pipeline *p)
+{
+    if (p->copy_complete || !gf_plan_done(p->job->plan) || !gf_merger_idle(gf_stream_merger(p->stream)))
+        return;
+    p->copy_complete = true;
+    gf_stage_enter(p->job, GF_STAGE_STREAMING);
+}
+
+static void become_exact(struct pipeline *p)
+{
+    gf_position at = {0};
+
+    if (p->exact || !p->copy_complete)
+        return;
+    gf_stream_scheduled(p->stream, &at);
+    if (at.file[0] != '\0' && gf_position_cmp(&at, &p->exact_after) >= 0) {
+        p->exact = true;
+        gf_stream_exact(p->stream, true);
+    }
+    gf_position_free(&at);
+}
+
+static void nap(gf_job *j)
+{
+    pthread_mutex_lock(&j->lock);
+    if (atomic_load(&j->stop_requests) == 0)
+        gf_cond_wait_ms(&j->changed, &j->lock, WATCH_MS);
+    pthread_mutex_unlock(&j->lock);
+}
+
+static bool watch(struct pipeline *p, gf_error *err)
+{
+    bool done = false;
+
+    while (!done) {
+        if (gf_stop_wanted(p->job, err) || failed(p, err) || !gf_progress_tick(p, err))
+            return false;
+        complete_copy(p);
+        become_exact(p);
+        if (p->copy_complete && !gf_cutover_step(p, &done, err))
+            return false;
+        if (!done)
+            nap(p->job);
+    }
+    return true;
+}
+
+bool gf_pipeline_run(gf_job *j, gf_error *err)
+{
+    struct pipeline p = {.job = j};
+    bool ok = start(&p, err) && watch(&p, err);
+
+    stop(&p);
+    return ok && gf_cutover_finish(j, err);
+}

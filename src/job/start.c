@@ -1,0 +1,612 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * start.c - everything between the command and the first thread.
+ *
+ *   connect   both servers, what they are; another server behind the same address is noticed
+ *   prepare   once a process: catalog (source or checkpoint), preflight
+ *   position  every attempt: the marker is read with a lock (rule R3) and decides where the stream starts and what
+ *             of each table is copied; a new job gets its start position (S1-S3), tables, plan and marker (S6)
+ *
+ * A retried attempt and a resumed process take the same way.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gfreplica/check.h"
+#include "gfreplica/cli.h"
+#include "gfreplica/log.h"
+#include "internal.h"
+
+/* ---- connections ---- */
+
+static void address(char *out, size_t size, const gf_server_config *c)
+{
+    if (c->socket != NULL)
+        snprintf(out, size, "%s", c->socket);
+    else
+        snprintf(out, size, "%s:%u", c->host, c->port);
+}
+
+/* A stop shuts these sockets down, so that a server that hangs does not hold us. */
+static void keep_link(gf_job *j, int slot, MYSQL *db)
+{
+    pthread_mutex_lock(&j->lock);
+    if (j->links[slot] >= 0)
+        close(j->links[slot]);
+    j->links[slot] = db == NULL ? -1 : dup(mysql_get_socket(db));
+    if (atomic_load(&j->stop_requests) > 0 && j->links[slot] >= 0)
+        shutdown(j->links[slot], SHUT_RDWR);
+    pthread_mutex_unlock(&j->lock);
+}
+
+static bool connect_one(MYSQL **db, gf_job *j, int slot, const gf_server_config *c, gf_server_info *info, gf_error *err)
+{
+    if (!gf_server_connect(db, c, GF_CONN_PLAIN, err))
+        return false;
+    keep_link(j, slot, *db);
+    return gf_server_info_read(info, *db, err) || gf_fail_context(err, "%s", c->role);
+}
+
+void gf_start_disconnect(gf_job *j)
+{
+    keep_link(j, 0, NULL);
+    keep_link(j, 1, NULL);
+    gf_server_close(j->source);
+    gf_server_close(j->target);
+    j->source = j->target = NULL;
+}
+
+/* Rule R5: another source may take over only when it has all that we have, and nothing we lack is purged from it. */
+static bool same_history(gf_job *j, gf_error *err)
+{
+    gf_buf ours = {0};
+    char *missing = NULL;
+    bool ok = false;
+
+    gf_position_gtid_text(&j->state.position, &ours);
+    if (j->source_info.flavor != GF_FLAVOR_MYSQL || !j->source_info.gtids || ours.len == 0) {
+        gf_fail(err, GF_ERR_GONE, "without GTIDs a position means nothing there");
+        goto out;
+    }
+    if (!gf_server_scalar(&missing, j->source, "compare GTIDs", err,
+                          "SELECT GTID_SUBTRACT('%s', @@global.gtid_executed)", gf_buf_cstr(&ours)))
+        goto out;
+    ok = missing != NULL && missing[0] == '\0';
+    if (!ok)
+        gf_fail(err, GF_ERR_GONE, "it lacks transactions that the target has: %s", missing == NULL ? "" : missing);
+out:
+    free(missing);
+    gf_buf_free(&ours);
+    return ok;
+}
+
+static bool check_identity(gf_job *j, gf_error *err)
+{
+    if (j->state.source_identity[0] == '\0' || strcmp(j->state.source_identity, j->source_info.identity) == 0)
+        return true;
+    if (!same_history(j, err))
+        return gf_fail_context(err, "another server (%s) answers at %s, this job's source is %s",
+                               j->source_info.identity, j->state.source_address, j->state.source_identity);
+    gf_log_warn("the source is now %s instead of %s: it has all our GTIDs, going on from there",
+                j->source_info.identity, j->state.source_identity);
+    pthread_mutex_lock(&j->lock);
+    snprintf(j->state.source_identity, sizeof j->state.source_identity, "%s", j->source_info.identity);
+    j->state.position.file[0] = '\0'; /* rule S5: files and offsets are of one server */
+    j->state.position.offset = 0;
+    pthread_mutex_unlock(&j->lock);
+    return true;
+}
+
+bool gf_start_connect(gf_job *j, gf_error *err)
+{
+    if (!connect_one(&j->source, j, 0, &j->config->source, &j->source_info, err) ||
+        !connect_one(&j->target, j, 1, &j->config->target, &j->target_info, err))
+        return false;
+    pthread_mutex_lock(&j->lock);
+    j->state.flavor = j->source_info.flavor;
+    address(j->state.source_address, sizeof j->state.source_address, &j->config->source);
+    address(j->state.target_address, sizeof j->state.target_address, &j->config->target);
+    pthread_mutex_unlock(&j->lock);
+    if (!check_identity(j, err))
+        return false;
+    if (j->state.source_identity[0] == '\0')
+        memcpy(j->state.source_identity, j->source_info.identity, sizeof j->state.source_identity);
+    return true;
+}
+
+/* ---- once a process ---- */
+
+static void make_uuid(char out[40])
+{
+    uint8_t b[16];
+
+    if (getrandom(b, sizeof b, 0) != (ssize_t)sizeof b)
+        gf_oom();
+    b[6] = (uint8_t)((b[6] & 0x0f) | 0x40); /* version 4, RFC 4122 */
+    b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
+    snprintf(out, 40, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3],
+             b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+}
+
+static bool choose_replica(gf_job *j, gf_error *err)
+{
+    const gf_config *c = j->config;
+    unsigned wanted = c->server_id != 0 ? c->server_id : j->state.our_server_id;
+    unsigned id;
+
+    if (c->server_uuid != NULL)
+        snprintf(j->state.our_uuid, sizeof j->state.our_uuid, "%s", c->server_uuid);
+    else if (j->state.our_uuid[0] == '\0')
+        make_uuid(j->state.our_uuid);
+    if (!gf_replica_choose_id(&id, j->source, &j->source_info, wanted, j->state.our_uuid, err)) {
+        if (c->server_id != 0 || wanted == 0)
+            return false;
+        /* The id that we chose last time was taken meanwhile; any other does as well. */
+        if (!gf_replica_choose_id(&id, j->source, &j->source_info, 0, j->state.our_uuid, err))
+            return false;
+    }
+    j->state.our_server_id = id;
+    return true;
+}
+
+static bool same_config(gf_job *j, gf_error *err)
+{
+    char digest[65];
+
+    gf_config_digest(digest, j->config);
+    if (j->resumed && !j->loaded.imported && j->loaded.config_digest[0] != '\0' &&
+        strcmp(digest, j->loaded.config_digest) != 0)
+        return gf_fail(err, GF_ERR_CONFIG,
+                       "%s belongs to a job with other servers, databases, tables or renames: use its configuration, or "
+                       "another checkpoint directory",
+                       j->config->checkpoint_dir);
+    memcpy(j->state.config_digest, digest, sizeof digest);
+    return true;
+}
+
+/* The schema that was in force at the position, not today's: from the checkpoint where it has one. */
+static bool load_catalog(gf_job *j, gf_error *err)
+{
+    bool have_schema = j->resumed && !j->loaded.imported && j->loaded.table_count > 0;
+
+    j->catalog = gf_catalog_new();
+    for (size_t i = 0; have_schema && i < j->loaded.table_count; i++)
+        have_schema = j->loaded.tables[i].table != NULL;
+    if (!have_schema)
+        return gf_catalog_load(j->catalog, j->source, j->source_info.flavor, &j->config->filter, &j->left_out, err) ||
+               gf_fail_context(err, "read the source's schema");
+    for (size_t i = 0; i < j->loaded.table_count; i++) {
+        gf_catalog_put(j->catalog, j->loaded.tables[i].table);
+        j->loaded.tables[i].table = NULL;
+    }
+    return true;
+}
+
+static void log_lines(gf_log_level level, gf_buf *lines)
+{
+    char *save = NULL;
+    char *text = gf_strdup(gf_buf_cstr(lines));
+
+    for (char *line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
+        gf_log(level, "%s", line);
+    free(text);
+}
+
+static bool preflight(gf_job *j, gf_error *err)
+{
+    gf_check_report report;
+    bool ok;
+
+    if (!gf_check_run(&report, j->config, j->source, &j->source_info, j->target, &j->target_info, j->catalog,
+                      j->resumed, err))
+        return false;
+    log_lines(GF_LOG_WARN, &report.warnings);
+    log_lines(GF_LOG_ERROR, &report.problems);
+    ok = report.problem_count == 0 || gf_fail(err, GF_ERR_CONFIG, "preflight found %u problem%s, listed above",
+                                              report.problem_count, report.problem_count == 1 ? "" : "s");
+    gf_check_free(&report);
+    return ok;
+}
+
+bool gf_start_prepare(gf_job *j, gf_error *err)
+{
+    if (j->prepared)
+        return true;
+    if (!same_config(j, err) || !choose_replica(j, err))
+        return false;
+    gf_catalog_free(j->catalog);
+    gf_buf_reset(&j->left_out);
+    if (!load_catalog(j, err) || !preflight(j, err))
+        return false;
+    if (gf_catalog_count(j->catalog) == 0)
+        return gf_fail(err, GF_ERR_CONFIG, "no table is selected: look at Databases and Tables of the configuration");
+    if (j->left_out.len > 0)
+        log_lines(GF_LOG_INFO, &j->left_out);
+    j->prepared = true;
+    return true;
+}
+
+/* ---- where a new job starts ---- */
+
+/* Rule S3: the exact position of a view, with no lock and no extra grant. */
+static bool snapshot_position(gf_position *out, gf_job *j, gf_error *err)
+{
+    char *file = NULL, *offset = NULL, *gtid = NULL;
+    bool ok = false;
+
+    if (!gf_server_exec(j->source, "open a view", err, "START TRANSACTION WITH CONSISTENT SNAPSHOT"))
+        return false;
+    if (!gf_server_scalar(&file, j->source, "position of the view", err,
+                          "SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS WHERE "
+                          "VARIABLE_NAME = 'BINLOG_SNAPSHOT_FILE'") ||
+        !gf_server_scalar(&offset, j->source, "position of the view", err,
+                          "SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS WHERE "
+                          "VARIABLE_NAME = 'BINLOG_SNAPSHOT_POSITION'"))
+        goto out;
+    if (file == NULL || file[0] == '\0' || offset == NULL) {
+        gf_fail(err, GF_ERR_CONFIG, "source: no binlog position of a snapshot: is log_bin on?");
+        goto out;
+    }
+    if (!gf_server_scalar(&gtid, j->source, "GTID of the view", err, "SELECT BINLOG_GTID_POS('%s', %s)", file, offset))
+        goto out;
+    ok = gf_position_parse(out, GF_FLAVOR_MARIADB, file, strtoull(offset, NULL, 10), gtid == NULL ? "" : gtid, err);
+out:
+    if (!gf_server_exec(j->source, "close the view", ok ? err : NULL, "COMMIT"))
+        ok = false;
+    free(file);
+    free(offset);
+    free(gtid);
+    return ok;
+}
+
+static bool gtid_position(gf_position *out, gf_job *j, gf_error *err)
+{
+    char *executed = NULL;
+    bool ok;
+
+    if (!gf_server_scalar(&executed, j->source, "executed GTIDs", err, "SELECT @@global.gtid_executed"))
+        return false;
+    ok = gf_position_parse(out, GF_FLAVOR_MYSQL, "", 0, executed == NULL || executed[0] == '\0' ? "-" : executed, err);
+    free(executed);
+    return ok;
+}
+
+/* Rule S2: all in older files is visible, so the beginning of the current one is early enough. */
+static bool file_position(gf_position *out, gf_job *j, gf_error *err)
+{
+    gf_error refused;
+
+    if (!gf_server_exec(j->source, "rotate the binlog", &refused, "FLUSH BINARY LOGS"))
+        gf_log_debug("not allowed to rotate the source's binlog, starting at the beginning of its current file: %s",
+                     refused.text);
+    if (!gf_server_binlog_end(out, j->source, &j->source_info, err))
+        return false;
+    out->offset = 4;
+    return true;
+}
+
+static bool new_position(gf_position *out, gf_job *j, gf_error *err)
+{
+    if (j->source_info.flavor == GF_FLAVOR_MARIADB)
+        return snapshot_position(out, j, err);
+    return j->source_info.gtids ? gtid_position(out, j, err) : file_position(out, j, err);
+}
+
+/* ---- plan and marker ---- */
+
+static const gf_state_table *loaded_table(const gf_job *j, const gf_table *t)
+{
+    for (size_t i = 0; i < j->loaded.table_count; i++) {
+        if (strcmp(j->loaded.tables[i].db, t->db) == 0 && strcmp(j->loaded.tables[i].name, t->name) == 0)
+            return &j->loaded.tables[i];
+    }
+    return NULL;
+}
+
+struct ranges_of {
+    const gf_table *table;
+    const gf_range **items;
+    size_t count;
+};
+
+static void collect_range(void *ctx, const gf_range *r)
+{
+    struct ranges_of *c = ctx;
+
+    if (r->table != c->table)
+        return;
+    c->items = gf_realloc(c->items, (c->count + 1) * sizeof *c->items);
+    c->items[c->count++] = r;
+}
+
+static bool mark_ranges(gf_job *j, const gf_table *t, gf_error *err)
+{
+    struct ranges_of c = {.table = t};
+    bool ok;
+
+    if (j->marker == NULL)
+        return true;
+    gf_plan_each(j->plan, collect_range, &c);
+    ok = gf_marker_add_ranges(j->marker, j->target, t, c.items, c.count, err);
+    free(c.items);
+    return ok;
+}
+
+/* A key out of another program's state, in the canonical form; none when it is of another column than our key. */
+static bool import_frontier(gf_buf *out, const gf_state_table *st, const gf_table *t, gf_error *err)
+{
+    const gf_key *key = t->identity < 0 ? NULL : &t->keys[t->identity];
+    gf_value row[t->column_count];
+    gf_value *v;
+    gf_buf bytes = {0};
+    bool ok = true;
+
+    if (key == NULL || key->part_count != 1 ||
+        (st->import_key_column != NULL && strcmp(t->columns[key->parts[0].column].name, st->import_key_column) != 0)) {
+        gf_log_warn("%s: the state's key is not of this table's key column: copied from the beginning", t->label);
+        return true;
+    }
+    memset(row, 0, sizeof row);
+    v = &row[key->parts[0].column];
+    v->kind = st->import_key_binary ? GF_V_BYTES : GF_V_NUMBER;
+    if (st->import_key_binary)
+        ok = gf_buf_unhex(&bytes, st->import_key);
+    else
+        gf_buf_str(&bytes, st->import_key);
+    v->bytes = gf_slice_of(bytes.data, bytes.len);
+    if (ok)
+        gf_key_encode(out, t, key, row);
+    gf_buf_free(&bytes);
+    return ok || gf_fail(err, GF_ERR_CONFIG, "%s: the state's key is not hexadecimal", t->label);
+}
+
+static bool plan_imported(gf_job *j, const gf_table *t, const gf_state_table *st, gf_error *err)
+{
+    const gf_slice open = {NULL, 0};
+    gf_buf frontier = {0};
+    bool ok = gf_state_schema_check(st, t, err);
+
+    for (size_t i = 0; ok && i < st->range_count; i++) {
+        const gf_state_range *r = &st->ranges[i];
+
+        gf_plan_add(j->plan, t, r->index, gf_slice_of(r->lower.data, r->lower.len),
+                    gf_slice_of(r->upper.data, r->upper.len), gf_slice_of(r->frontier.data, r->frontier.len), r->done,
+                    r->rows);
+    }
+    if (ok && st->range_count == 0) {
+        ok = st->done || st->import_key == NULL || import_frontier(&frontier, st, t, err);
+        if (ok)
+            gf_plan_add(j->plan, t, 0, open, open, gf_slice_of(frontier.data, frontier.len), st->done, 0);
+    }
+    gf_buf_free(&frontier);
+    return ok;
+}
+
+/* Plans what the plan does not have yet, and makes it durable. reader: to sample keys. */
+static bool plan_table(gf_job *j, const gf_table *t, MYSQL *reader, gf_error *err)
+{
+    const gf_state_table *st = j->resumed ? loaded_table(j, t) : NULL;
+    bool ok = st != NULL && (st->range_count > 0 || st->done || st->import_key != NULL)
+                  ? plan_imported(j, t, st, err)
+                  : gf_plan_split(j->plan, t, reader, j->config->range_rows, err);
+
+    return ok && mark_ranges(j, t, err);
+}
+
+static bool is_planned(gf_job *j, const gf_table *t)
+{
+    struct ranges_of c = {.table = t};
+
+    gf_plan_each(j->plan, collect_range, &c);
+    free(c.items);
+    return c.count > 0;
+}
+
+static bool plan_rest(gf_job *j, gf_error *err)
+{
+    const gf_table **tables;
+    size_t count = gf_catalog_list(j->catalog, &tables);
+    MYSQL *reader = NULL;
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < count; i++) {
+        if (is_planned(j, tables[i]))
+            continue;
+        if (reader == NULL)
+            ok = gf_server_connect(&reader, &j->config->source, GF_CONN_READER, err);
+        ok = ok && plan_table(j, tables[i], reader, err);
+        ok = ok && !gf_stop_wanted(j, err);
+    }
+    gf_server_close(reader);
+    free(tables);
+    return ok;
+}
+
+static void count_rows(void *ctx, const gf_range *r)
+{
+    gf_state *s = ctx;
+
+    s->rows_copied += r->rows;
+    if (r->index == 0)
+        s->rows_estimate += r->table->row_estimate;
+}
+
+/* The marker's ranges are the truth about the data: the plan is made from them anew at every attempt. */
+static void plan_from_marker(gf_job *j, const gf_marker_content *m)
+{
+    for (size_t i = 0; i < m->range_count; i++) {
+        const gf_marker_range *r = &m->ranges[i];
+        const gf_table *t = gf_catalog_find(j->catalog, r->db, strlen(r->db), r->name, strlen(r->name));
+
+        if (t == NULL)
+            continue;
+        gf_plan_add(j->plan, t, r->index, gf_slice_of(r->lower.data, r->lower.len),
+                    gf_slice_of(r->upper.data, r->upper.len), gf_slice_of(r->frontier.data, r->frontier.len), r->done,
+                    r->rows);
+        if (r->done && r->snap_file[0] != '\0')
+            gf_start_snapshot(j, t, r->snap_file, r->snap_offset);
+    }
+}
+
+void gf_start_snapshot(gf_job *j, const gf_table *t, const char *file, uint64_t offset)
+{
+    struct snapshot *s;
+
+    j->snapshots = gf_realloc(j->snapshots, (j->snapshot_count + 1) * sizeof *j->snapshots);
+    s = &j->snapshots[j->snapshot_count++];
+    s->table = t;
+    s->offset = offset;
+    snprintf(s->file, sizeof s->file, "%s", file);
+}
+
+static void new_plan(gf_job *j)
+{
+    gf_plan *old;
+
+    pthread_mutex_lock(&j->lock);
+    old = j->plan;
+    j->plan = gf_plan_new();
+    pthread_mutex_unlock(&j->lock);
+    gf_plan_free(old);
+    j->snapshot_count = 0;
+}
+
+static bool create_tables(gf_job *j, gf_error *err)
+{
+    const gf_table **tables;
+    size_t count = gf_catalog_list(j->catalog, &tables);
+    gf_config config = *j->config;
+    bool ok;
+
+    config.allow_existing = config.allow_existing || j->loaded.imported; /* an imported job has filled them already */
+    ok = gf_target_create(j->target, &config, &j->source_info, &j->target_info, tables, count, err);
+    free(tables);
+    return ok;
+}
+
+/* A job that the target knows nothing of. Rule S6: the start is in the marker before the first row is written. */
+static bool begin_job(gf_job *j, gf_error *err)
+{
+    gf_position_free(&j->start);
+    if (j->loaded.imported) {
+        gf_position_copy(&j->start, &j->loaded.position);
+    } else if (!new_position(&j->start, j, err)) {
+        return false;
+    }
+    if (!gf_replica_available(j->source, &j->source_info, &j->start, err) || !create_tables(j, err))
+        return false;
+    j->seq = 0;
+    return j->marker == NULL || gf_marker_begin(j->marker, j->target, j->state.source_identity, &j->start,
+                                                j->config->writers, err);
+}
+
+static bool resume_job(gf_job *j, const gf_marker_content *m, gf_error *err)
+{
+    if (strcmp(m->stage, "done") == 0 && !j->resumed)
+        return gf_fail(err, GF_ERR_CONFIG,
+                       "the target's %s holds a finished job '%s': drop that database or give this job another name "
+                       "(--job)",
+                       j->config->marker_db, j->config->job);
+    if (strcmp(m->source_identity, j->state.source_identity) != 0 && !same_history(j, err))
+        return gf_fail_context(err, "job '%s' in the target's %s is of the source %s", j->config->job,
+                               j->config->marker_db, m->source_identity);
+    if (!j->resumed)
+        gf_log_warn("the checkpoint directory is empty but the target knows job '%s': going on from its marker with the "
+                    "schema that the source has now",
+                    j->config->job);
+    gf_position_copy(&j->start, &m->position);
+    if (j->state.position.file[0] == '\0' && strcmp(m->source_identity, j->state.source_identity) != 0) {
+        j->start.file[0] = '\0';
+        j->start.offset = 0;
+    }
+    j->seq = m->seq;
+    plan_from_marker(j, m);
+    return true;
+}
+
+/* Without a marker the checkpoint's own position and frontiers are what is known (rule R4), and what this process
+   has committed since. */
+static bool resume_without_marker(gf_job *j, gf_error *err)
+{
+    gf_position_copy(&j->start, &j->state.position);
+    if (j->had_attempt) {
+        gf_plan_rewind(j->plan);
+        return true;
+    }
+    for (size_t i = 0; i < j->loaded.table_count; i++) {
+        const gf_state_table *st = &j->loaded.tables[i];
+        const gf_table *t = gf_catalog_find(j->catalog, st->db, strlen(st->db), st->name, strlen(st->name));
+
+        if (t != NULL && !plan_imported(j, t, st, err))
+            return false;
+    }
+    return true;
+}
+
+static bool open_marker(gf_job *j, gf_error *err)
+{
+    if (j->marker != NULL || j->config->no_marker)
+        return true;
+    if (gf_marker_open(&j->marker, j->config, j->target, err)) {
+        j->state.marker = true;
+        return true;
+    }
+    if (err->kind != GF_ERR_CONFIG || (j->begun && j->state.marker))
+        return false;
+    gf_log_warn("no marker on the target (%s): replays converge after a crash of ours, but if the target loses commits "
+                "in a crash of its own, this job cannot notice it; tables without a key are refused",
+                err->text);
+    j->config->no_marker = true;
+    return true;
+}
+
+static bool read_position(gf_job *j, gf_error *err)
+{
+    gf_marker_content m = {0};
+    bool ok = false;
+
+    if (!open_marker(j, err) || (j->marker != NULL && !gf_marker_claim(&m, j->marker, j->target, err)))
+        goto out;
+    if (m.exists)
+        ok = resume_job(j, &m, err);
+    else if (!j->begun)
+        ok = begin_job(j, err);
+    else if (j->state.marker)
+        gf_fail(err, GF_ERR_GONE,
+                "the target's %s knows nothing of job '%s', though the checkpoint says it should: is this the same "
+                "target, or was it restored to a time before the job? Start anew with empty tables and another "
+                "checkpoint directory",
+                j->config->marker_db, j->config->job);
+    else
+        ok = resume_without_marker(j, err);
+    if (ok && m.exists && strcmp(m.stage, "done") == 0)
+        gf_stage_enter(j, GF_STAGE_DONE);
+out:
+    gf_marker_content_free(&m);
+    return ok;
+}
+
+bool gf_start_position(gf_job *j, gf_error *err)
+{
+    if (j->marker != NULL || !j->had_attempt)
+        new_plan(j);
+    if (!read_position(j, err))
+        return false;
+    j->begun = true;
+    if (gf_stage_now(j) == GF_STAGE_DONE)
+        return true;
+    if (!gf_replica_available(j->source, &j->source_info, &j->start, err) || !plan_rest(j, err))
+        return false;
+    j->source_info.gtids = j->source_info.gtids && (j->start.gtids != NULL || j->start.maria.count > 0);
+    pthread_mutex_lock(&j->lock);
+    gf_position_copy(&j->state.position, &j->start);
+    j->state.rows_copied = j->state.rows_estimate = 0;
+    gf_plan_each(j->plan, count_rows, &j->state);
+    pthread_mutex_unlock(&j->lock);
+    j->had_attempt = true;
+    gf_stage_enter(j, GF_STAGE_COPYING);
+    return gf_progress_save(j, err);
+}
