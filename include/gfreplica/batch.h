@@ -55,6 +55,7 @@ typedef struct gf_range {
     /* Guarded by the plan's lock, as all below: what was read. */
     gf_buf cursor;         /* canonical key of the last row handed over; empty = at lower */
     bool read_all;
+    bool again;            /* a chunk was thrown: the cursor has moved back */
     /* What is durable on the target. */
     gf_buf frontier;       /* canonical key up to which rows are committed; empty = none */
     bool done;

@@ -97,12 +97,15 @@ typedef struct {
 
 /* Starts config->readers threads. They end when every range is read, or at gf_copier_stop, or at the first error. */
 GF_MUST_CHECK bool gf_copier_start(gf_copier **out, const gf_copier_options *opt, gf_error *err);
-/* A chunk left the memory (committed or thrown away): readers may go on. */
+/* A chunk that `due` got has left the memory: readers may go on. (Those that the merger throws it tells by itself.) */
 void gf_copier_freed(gf_copier *c, size_t bytes);
 /* True when a reader failed; *err is its error. */
 bool gf_copier_failed(gf_copier *c, gf_error *err);
-void gf_copier_stop(gf_copier *c);  /* interrupts reads: also KILLs them; returns at once */
-void gf_copier_join(gf_copier *c);  /* waits for the threads and frees; NULL is fine */
+/* Interrupts reads and returns at once; stops the merger too: it opens no window any more. From any thread. */
+void gf_copier_stop(gf_copier *c);
+/* Waits for the threads and frees; NULL is fine. Afterwards no chunk may be given to gf_copier_freed: the applier ends
+   first. */
+void gf_copier_join(gf_copier *c);
 
 /*
  * Rule K. Reads a keyless table in one exact snapshot: MariaDB's binlog_snapshot position, or on MySQL a short
