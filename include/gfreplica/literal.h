@@ -10,8 +10,12 @@
 
 #include "gfreplica/catalog.h"
 
+/* The text that MySQL prints for a double within JSON ("32.0", "1e300"), not NUL-terminated; returns its length. */
+#define GF_JSON_DOUBLE_MAX 40
+size_t gf_json_double(char out[GF_JSON_DOUBLE_MAX], double v);
+
 /* The value to be stored into the column (on a target of that flavour). Appended. *relaxed is set when strict mode
-   would refuse it (ENUM index 0, SET ''), left alone otherwise. */
+   would refuse it (ENUM index 0), left alone otherwise. */
 void gf_literal_store(gf_buf *out, const gf_column *col, const gf_value *v, bool *relaxed);
 /* The value to be compared with the column, so that the column's collation rules and its index serves:
    strings get their introducer. NULL gives NULL: use with <=>. Appended. */

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * JSON text goes back into a JSON column by parsing, and one kind of value does not survive that: a DECIMAL inside
+ * the document (1.10, made by CAST) would come back as a DOUBLE and print as 1.1. A number is such a decimal exactly
+ * when printing it as a double gives another text; those are put in behind the parser, by JSON_REPLACE with their
+ * path. All other values that have no form of their own in JSON (dates, binary strings) print as strings, and stay so.
+ *
+ * Doubles print by the rules of MySQL's my_gcvt: the fewest digits that name the double, without exponent from 1e-15
+ * to below 1e15 (and where there are digits behind the point), and with ".0" where it would look like an integer.
+ */
+#include "literal_json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "gfreplica/literal.h"
+
+enum { MAX_DEPTH = 128, MAX_NUMBER = 128 };
+
+/* ---- doubles ---- */
+
+/* The fewest digits that read back as v (not zero, finite), and the place of the point: 0.DIGITS * 10^*point. */
+static unsigned shortest_digits(char digits[18], int *point, double v)
+{
+    /* With 15 digits every double that has so short a name is found, denormals apart, which have fewer. */
+    int precision = v < 2.3e-308 ? 0 : 14;
+    char text[32];
+
+    do
+        snprintf(text, sizeof text, "%.*e", precision, v);
+    while (strtod(text, NULL) != v && ++precision <= 16);
+
+    unsigned count = 0;
+    const char *p = text;
+
+    for (; *p != 'e'; p++)
+        if (*p != '.')
+            digits[count++] = *p;
+    while (count > 1 && digits[count - 1] == '0')
+        count--;
+    *point = atoi(p + 1) + 1;
+    return count;
+}
+
+static char *put_zeros(char *to, int count)
+{
+    for (; count > 0; count--)
+        *to++ = '0';
+    return to;
+}
+
+static char *put_plain(char *to, const char *digits, int count, int point)
+{
+    int whole = point < 0 ? 0 : point < count ? point : count;
+
+    if (point <= 0)
+        *to++ = '0';
+    memcpy(to, digits, (size_t)whole);
+    to = put_zeros(to + whole, point - whole);
+    *to++ = '.';
+    if (whole == count)
+        *to++ = '0';
+    to = put_zeros(to, -point);
+    memcpy(to, digits + whole, (size_t)(count - whole));
+    return to + (count - whole);
+}
+
+static char *put_scientific(char *to, const char *digits, int count, int point)
+{
+    *to++ = digits[0];
+    if (count > 1) {
+        *to++ = '.';
+        memcpy(to, digits + 1, (size_t)(count - 1));
+        to += count - 1;
+    }
+    return to + snprintf(to, 8, "e%d", point - 1);
+}
+
+size_t gf_json_double(char out[GF_JSON_DOUBLE_MAX], double v)
+{
+    char digits[18], *to = out;
+    int point = 0;
+
+    if (!isfinite(v)) { /* no server stores one; null is what MySQL's parser knows of it */
+        memcpy(out, "null", 4);
+        return 4;
+    }
+    if (signbit(v))
+        *to++ = '-';
+    if (v == 0) {
+        memcpy(to, "0.0", 3);
+        return (size_t)(to - out) + 3;
+    }
+    int count = (int)shortest_digits(digits, &point, fabs(v));
+    bool plain = point >= -14 && (point <= 15 || count > point);
+
+    to = (plain ? put_plain : put_scientific)(to, digits, count, point);
+    return (size_t)(to - out);
+}
+
+/* ---- finding decimals ---- */
+
+typedef struct {
+    gf_slice text;
+    size_t at;
+    gf_buf path, edits; /* owned; the path of the value at hand; ", path, decimal" of those found */
+    struct {
+        size_t path_len; /* of the container itself */
+        uint64_t index;
+        bool array;
+    } levels[MAX_DEPTH];
+    unsigned depth;
+} scanner;
+
+static bool number_is_int(const char *number)
+{
+    const char *digits = number + (number[0] == '-');
+    size_t len = strlen(digits);
+    const char *limit = number[0] == '-' ? "9223372036854775808" : "18446744073709551615";
+    size_t limit_len = strlen(limit);
+
+    return len < limit_len || (len == limit_len && strcmp(digits, limit) <= 0);
+}
+
+/* Would the parser make of it what it was? */
+static bool survives(const char *number)
+{
+    char text[GF_JSON_DOUBLE_MAX];
+
+    if (strpbrk(number, ".e") == NULL)
+        return number_is_int(number);
+    if (strchr(number, 'e') != NULL) /* a decimal has none */
+        return true;
+    size_t len = gf_json_double(text, strtod(number, NULL));
+
+    return len == strlen(number) && memcmp(text, number, len) == 0;
+}
+
+static void scan_number(scanner *s)
+{
+    static const char number_chars[] = "+-.0123456789eE";
+    char number[MAX_NUMBER];
+    size_t len = 0;
+
+    while (s->at + len < s->text.len && strchr(number_chars, s->text.data[s->at + len]) != NULL &&
+           s->text.data[s->at + len] != 0)
+        len++;
+    if (len < sizeof number) {
+        memcpy(number, s->text.data + s->at, len);
+        number[len] = '\0';
+        if (!survives(number)) {
+            gf_buf_str(&s->edits, ",_utf8mb4");
+            gf_literal_quoted(&s->edits, gf_slice_of(s->path.data, s->path.len));
+            gf_buf_printf(&s->edits, ",%s", number);
+        }
+    }
+    s->at += len;
+}
+
+/* A string: a value, or a member's name, which becomes the last leg of the path as it stands. */
+static void scan_string(scanner *s)
+{
+    size_t start = s->at++;
+
+    while (s->at < s->text.len && s->text.data[s->at] != '"')
+        s->at += s->text.data[s->at] == '\\' ? 2 : 1;
+    s->at++;
+    if (s->at >= s->text.len || s->text.data[s->at] != ':' || s->depth == 0)
+        return;
+    s->path.len = s->levels[s->depth - 1].path_len;
+    gf_buf_byte(&s->path, '.');
+    gf_buf_add(&s->path, s->text.data + start, s->at - start);
+}
+
+static void enter(scanner *s, bool array)
+{
+    s->levels[s->depth].path_len = s->path.len;
+    s->levels[s->depth].index = 0;
+    s->levels[s->depth].array = array;
+    s->depth++;
+    if (array)
+        gf_buf_str(&s->path, "[0]");
+}
+
+static void leave(scanner *s)
+{
+    if (s->depth > 0)
+        s->path.len = s->levels[--s->depth].path_len;
+}
+
+static void next_element(scanner *s)
+{
+    if (s->depth == 0 || !s->levels[s->depth - 1].array)
+        return;
+    s->path.len = s->levels[s->depth - 1].path_len;
+    gf_buf_printf(&s->path, "[%llu]", (unsigned long long)++s->levels[s->depth - 1].index);
+}
+
+static void scan(scanner *s)
+{
+    gf_buf_byte(&s->path, '$');
+    while (s->at < s->text.len) {
+        uint8_t c = s->text.data[s->at];
+
+        if (c == '-' || (c >= '0' && c <= '9')) {
+            scan_number(s);
+            continue;
+        }
+        if (c == '"') {
+            scan_string(s);
+            continue;
+        }
+        if ((c == '[' || c == '{') && s->depth == MAX_DEPTH) /* no document of a server is so deep */
+            return;
+        if (c == '[' || c == '{')
+            enter(s, c == '[');
+        else if (c == ']' || c == '}')
+            leave(s);
+        else if (c == ',')
+            next_element(s);
+        s->at++;
+    }
+}
+
+void gf_literal_json(gf_buf *out, gf_slice text)
+{
+    scanner s = {.text = text};
+
+    scan(&s);
+    gf_buf_str(out, s.edits.len == 0 ? "_utf8mb4" : "JSON_REPLACE(_utf8mb4");
+    gf_literal_quoted(out, text);
+    if (s.edits.len > 0) {
+        gf_buf_add(out, s.edits.data, s.edits.len);
+        gf_buf_byte(out, ')');
+    }
+    gf_buf_free(&s.path);
+    gf_buf_free(&s.edits);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * literal_json.h - a MySQL JSON document as an SQL expression whose value prints as exactly that document.
+ *
+ * Threads: no state.
+ */
+#ifndef GFREPLICA_TARGET_LITERAL_JSON_H
+#define GFREPLICA_TARGET_LITERAL_JSON_H
+
+#include "gfreplica/bytes.h"
+
+/* `text` as MySQL prints it. Appended. */
+void gf_literal_json(gf_buf *out, gf_slice text);
+
+/* '...' with what must be escaped escaped. Appended. */
+void gf_literal_quoted(gf_buf *out, gf_slice bytes);
+
+#endif
