@@ -36,9 +36,13 @@ typedef struct {
     gf_state_range *ranges; /* owned */
     size_t range_count;
     bool done;       /* every range is */
-    /* From a foreign state (Ghostferry): the key as written there, to be turned into a frontier at the start. */
+    /* From a foreign state (Ghostferry): the key as written there, to be turned into a frontier at the start. It
+       speaks of keys above 0 only, and so does done: Ghostferry never selects integer keys of 0 and below, so
+       whoever uses it must copy those. done with range_count 0 = complete as far as Ghostferry goes. */
     char *import_key; /* decimal or hex, NULL */
     bool import_key_binary;
+    char *import_key_column; /* the column it is of, NULL when not told: if it is not our key, it claims nothing */
+    char *import_schema;     /* the foreign schema cache: a line "name<TAB>type" per column, NULL when it has none */
 } gf_state_table;
 
 typedef struct {
@@ -72,6 +76,9 @@ typedef struct {
 } gf_state;
 
 void gf_state_free(gf_state *s); /* back to {0} */
+/* Is the imported schema the one that the source has now? Rows are mapped by position, so a table that was altered
+   since the dump would be mapped wrongly. CONFIG error naming the first column that differs. True when none is known. */
+GF_MUST_CHECK bool gf_state_schema_check(const gf_state_table *st, const gf_table *now, gf_error *err);
 
 /* ---- checkpoint directory ---- */
 typedef struct gf_checkpoint gf_checkpoint;
