@@ -45,6 +45,9 @@ typedef struct {
     char *charset, *collation; /* owned; NULL for types without */
     char **members;      /* owned: ENUM/SET members, utf8mb4 */
     unsigned member_count;
+    /* Filled by gf_table_finish, for gf_row_claims alone: how values that the server holds equal are made equal. */
+    uint8_t fold;        /* gf_fold of src/catalog/fold.h */
+    int8_t unit;         /* bytes of a code unit of its character set: 1, 2, 4; -2 = 2, little-endian */
 } gf_column;
 
 typedef struct {
@@ -59,7 +62,9 @@ typedef struct {
     unsigned part_count;
     bool unique;         /* only unique keys are kept */
     bool nullable;       /* some part may be NULL */
-    bool functional;     /* has an expression part: parts lists the others */
+    bool functional;     /* has an expression part or WITHOUT OVERLAPS: parts lists the others */
+    bool hashed;         /* MariaDB: enforced by a hidden DB_ROW_HASH_n, so it has no order to page by */
+    bool invisible;      /* the optimizer ignores it (INVISIBLE, IGNORED); it is enforced all the same */
 } gf_key;
 
 typedef struct gf_table {
@@ -76,7 +81,9 @@ typedef struct gf_table {
     int identity;              /* index into keys: PRIMARY, else the first usable unique NOT NULL key without
                                   prefix or expression; -1 = none, rule K applies */
     char *engine;              /* owned */
+    char *collation;           /* owned: the table's default, NULL if not known */
     bool transactional;        /* InnoDB, XtraDB, TokuDB, RocksDB */
+    bool system_versioned;     /* MariaDB: history rows, row period columns that may be in no list */
     bool hidden_hash;          /* MariaDB: events carry an extra DB_ROW_HASH_n column at the end */
     unsigned hidden_columns;   /* how many such */
     char *create_sql;          /* owned: SHOW CREATE TABLE of the source */
@@ -101,6 +108,8 @@ typedef struct {
 typedef struct {
     gf_names db_whitelist, db_blacklist, table_whitelist, table_blacklist; /* exact names; "db.table" not used */
     gf_renames db_renames, table_renames;
+    const char *marker_db; /* borrowed: never selected; NULL = "_gfreplica" */
+    bool fold_case;        /* the source's lower_case_table_names is not 0: ASCII case of names does not count */
 } gf_filter;
 
 bool gf_filter_db(const gf_filter *f, const char *db);                       /* system schemas never */
@@ -110,6 +119,8 @@ const char *gf_filter_target_table(const gf_filter *f, const char *table);   /* 
 
 gf_catalog *gf_catalog_new(void);
 void gf_catalog_free(gf_catalog *c);
+/* From now on names are found whatever their ASCII case: for lower_case_table_names 1 and 2. On an empty catalog. */
+void gf_catalog_fold_case(gf_catalog *c);
 /* Takes t; replaces the entry of the same db and name, the old gf_table stays valid. Gives t its id. */
 void gf_catalog_put(gf_catalog *c, gf_table *t);
 void gf_catalog_remove(gf_catalog *c, const char *db, const char *name);
