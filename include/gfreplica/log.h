@@ -8,7 +8,7 @@
 #ifndef GFREPLICA_LOG_H
 #define GFREPLICA_LOG_H
 
-#include "gfreplica/error.h"
+#include "gfreplica/bytes.h"
 
 typedef enum { GF_LOG_ERROR, GF_LOG_WARN, GF_LOG_INFO, GF_LOG_DEBUG } gf_log_level;
 
@@ -19,6 +19,9 @@ void gf_log_thread(const char *fmt, ...) GF_PRINTF(1, 2);
 
 bool gf_log_enabled(gf_log_level level);
 void gf_log(gf_log_level level, const char *fmt, ...) GF_PRINTF(2, 3);
+
+/* Each line of the text as a line of its own. */
+void gf_log_lines(gf_log_level level, gf_buf *text);
 
 #define gf_log_error(...) gf_log(GF_LOG_ERROR, __VA_ARGS__)
 #define gf_log_warn(...) gf_log(GF_LOG_WARN, __VA_ARGS__)

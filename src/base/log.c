@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -85,4 +86,13 @@ void gf_log(gf_log_level level, const char *fmt, ...)
     }
     if (len > 0 && write(STDERR_FILENO, line, (size_t)len) < 0)
         return; /* nobody left to tell */
+}
+
+void gf_log_lines(gf_log_level level, gf_buf *text)
+{
+    char *copy = gf_strdup(gf_buf_cstr(text)), *save = NULL;
+
+    for (char *line = strtok_r(copy, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
+        gf_log(level, "%s", line);
+    free(copy);
 }

@@ -11,6 +11,7 @@
 
 #include "gfreplica/log.h"
 #include "internal.h"
+#include "objects.h"
 
 static bool wanted(struct pipeline *p)
 {
@@ -178,10 +179,18 @@ static bool raise_counters(gf_job *j, gf_error *err)
     return ok;
 }
 
+static bool finish_objects(gf_job *j, gf_error *err)
+{
+    gf_buf_reset(&j->left_out);
+    if (j->config->create_objects)
+        return gf_objects_create(j->source, j->target, &j->config->filter, err);
+    return gf_objects_list(&j->left_out, j->source, &j->config->filter, err);
+}
+
 /* After the last change. Every step may be repeated by a resumed run. */
 bool gf_cutover_finish(gf_job *j, gf_error *err)
 {
-    if (!raise_counters(j, err))
+    if (!raise_counters(j, err) || !finish_objects(j, err))
         return false;
     if (j->marker != NULL && !gf_marker_stage(j->marker, j->target, gf_stage_name(GF_STAGE_DONE), err))
         return false;

@@ -321,8 +321,10 @@ static gf_exit end_well(gf_job *j)
     gf_log_info("done: %llu rows copied, %llu changes of %llu transactions applied, target equals source at %s",
                 (unsigned long long)j->state.rows_copied, (unsigned long long)j->state.changes_applied,
                 (unsigned long long)j->state.transactions_applied, gf_buf_cstr(&at));
-    if (j->left_out.len > 0)
-        gf_log_info("left out, create them on the target yourself:\n%s", gf_buf_cstr(&j->left_out));
+    if (j->left_out.len > 0) {
+        gf_log_info("left out, create them on the target yourself (or use --create-objects next time):");
+        gf_log_lines(GF_LOG_INFO, &j->left_out);
+    }
     gf_buf_free(&at);
     return GF_EXIT_DONE;
 }

@@ -185,16 +185,6 @@ static bool load_catalog(gf_job *j, gf_error *err)
     return true;
 }
 
-static void log_lines(gf_log_level level, gf_buf *lines)
-{
-    char *save = NULL;
-    char *text = gf_strdup(gf_buf_cstr(lines));
-
-    for (char *line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
-        gf_log(level, "%s", line);
-    free(text);
-}
-
 static bool preflight(gf_job *j, gf_error *err)
 {
     gf_check_report report;
@@ -203,8 +193,8 @@ static bool preflight(gf_job *j, gf_error *err)
     if (!gf_check_run(&report, j->config, j->source, &j->source_info, j->target, &j->target_info, j->catalog,
                       j->resumed, err))
         return false;
-    log_lines(GF_LOG_WARN, &report.warnings);
-    log_lines(GF_LOG_ERROR, &report.problems);
+    gf_log_lines(GF_LOG_WARN, &report.warnings);
+    gf_log_lines(GF_LOG_ERROR, &report.problems);
     ok = report.problem_count == 0 || gf_fail(err, GF_ERR_CONFIG, "preflight found %u problem%s, listed above",
                                               report.problem_count, report.problem_count == 1 ? "" : "s");
     gf_check_free(&report);
@@ -224,7 +214,7 @@ bool gf_start_prepare(gf_job *j, gf_error *err)
     if (gf_catalog_count(j->catalog) == 0)
         return gf_fail(err, GF_ERR_CONFIG, "no table is selected: look at Databases and Tables of the configuration");
     if (j->left_out.len > 0)
-        log_lines(GF_LOG_INFO, &j->left_out);
+        gf_log_lines(GF_LOG_INFO, &j->left_out);
     j->prepared = true;
     return true;
 }
