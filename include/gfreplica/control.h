@@ -12,8 +12,9 @@
 typedef struct gf_control gf_control;
 
 /* HTTP on config->control_bind (if enabled) and the unix socket control.sock in the checkpoint directory, mode 0600.
-   A port in use is a warning when it is the default one, an error when it was configured. */
-GF_MUST_CHECK bool gf_control_start(gf_control **out, const gf_config *config, gf_job *job, gf_error *err);
+   A port in use is a warning when it is the default one, an error when it was configured. The caller holds the
+   directory's lock. config is borrowed; only its gf_live is written. */
+GF_MUST_CHECK bool gf_control_start(gf_control **out, gf_config *config, gf_job *job, gf_error *err);
 /* "127.0.0.1:8000" or "" */
 const char *gf_control_address(const gf_control *c);
 void gf_control_stop(gf_control *c); /* NULL is fine */
@@ -22,10 +23,16 @@ void gf_control_stop(gf_control *c); /* NULL is fine */
    CONFIG error when no job runs there. request: "cutover", "pause", "resume", "stop", "status". */
 GF_MUST_CHECK bool gf_control_request(gf_buf *answer, const char *dir, const char *request, gf_error *err);
 
-/* Ghostferry's status document (compat section 5.8/5.9) of a state. Appended. */
+/* A state as Ghostferry's status document with our own fields beside its: one line of JSON. Appended. */
 void gf_control_status_json(gf_buf *out, const gf_state *s);
+/* Its progress document: what the progress callback carries; custom_payload comes back in it (may be NULL). */
+void gf_control_progress_json(gf_buf *out, const gf_state *s, const char *custom_payload);
+/* For people: stage, tables, lag, rate, ETA, the last stop's cause, what to do next. Some 30 lines at most. Appended. */
+void gf_control_status_text(gf_buf *out, const gf_state *s);
 
-/* POST a callback; true on status 200. RETRY error otherwise. Plain http only; timeout 10 s. */
+/* POST {"Payload": payload_json}, the configured payload when that is NULL; true on status 200, no redirects, 10 s in
+   all. https is verified against the system's certificates. CONFIG error for a URI or certificate that is wrong, RETRY
+   for the rest. */
 GF_MUST_CHECK bool gf_callback_post(const gf_callback_config *cb, const char *payload_json, gf_error *err);
 
 #endif

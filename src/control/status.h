@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * status.h - what the status documents of this room share.
+ */
+#ifndef GFREPLICA_CONTROL_STATUS_H
+#define GFREPLICA_CONTROL_STATUS_H
+
+#include "gfreplica/state.h"
+
+typedef enum { GF_TABLE_WAITING, GF_TABLE_COPYING, GF_TABLE_DONE } gf_table_progress;
+gf_table_progress gf_status_table(const gf_state_table *t);
+size_t gf_status_count(const gf_state *s, gf_table_progress progress); /* tables of that kind */
+uint64_t gf_status_rows(const gf_state_table *t);
+
+/* Does the process that wrote this state still run here? A process id may have been given to another program
+   since: good enough for a status, no ground for a decision. */
+bool gf_status_alive(const gf_state *s);
+
+#endif
