@@ -50,23 +50,35 @@ static const char *resume_job(const gf_asked *asked, gf_stage stage, gf_error *e
     return "copying and writing go on";
 }
 
-static const char *cutover_job(const gf_asked *asked, gf_stage stage, gf_error *err)
+static const char *when_it_begins(gf_stage stage)
 {
-    (void)err;
-    gf_job_cutover(asked->job);
     if (stage >= GF_STAGE_CUTOVER)
         return "the cutover has begun already";
     return "the cutover begins as soon as the copy is complete and the stream has caught up";
 }
 
-static const char *hold_cutover(const gf_asked *asked, gf_stage stage, gf_error *err)
+static const char *cutover_job(const gf_asked *asked, gf_stage stage, gf_error *err)
+{
+    (void)err;
+    gf_job_cutover(asked->job);
+    return when_it_begins(stage);
+}
+
+static const char *automatic_cutover(const gf_asked *asked, gf_stage stage, gf_error *err)
+{
+    (void)err;
+    atomic_store(&asked->config->live.automatic_cutover, true);
+    return when_it_begins(stage);
+}
+
+static const char *manual_cutover(const gf_asked *asked, gf_stage stage, gf_error *err)
 {
     if (stage >= GF_STAGE_CUTOVER) {
         gf_fail(err, GF_ERR_CONFIG, "the cutover has begun already and can't be held: stop the job instead");
         return NULL;
     }
     atomic_store(&asked->config->live.automatic_cutover, false);
-    return "no cutover until it is asked for";
+    return "no automatic cutover; one that was asked for by itself still comes";
 }
 
 static const char *stop_job(const gf_asked *asked, gf_stage stage, gf_error *err)
@@ -78,18 +90,23 @@ static const char *stop_job(const gf_asked *asked, gf_stage stage, gf_error *err
 }
 
 static const struct {
-    const char *name; /* as a one-line request; NULL: only over HTTP */
+    const char *name; /* for the log, and as a request where it is one of control.sock */
+    bool over_socket;
     const char *(*act)(const gf_asked *asked, gf_stage stage, gf_error *err); /* NULL: status */
 } asks[] = {
-    [GF_ASK_STATUS] = {"status", NULL},           [GF_ASK_PAUSE] = {"pause", pause_job},
-    [GF_ASK_RESUME] = {"resume", resume_job},     [GF_ASK_CUTOVER] = {"cutover", cutover_job},
-    [GF_ASK_HOLD_CUTOVER] = {NULL, hold_cutover}, [GF_ASK_STOP] = {"stop", stop_job},
+    [GF_ASK_STATUS] = {"status", true, NULL},
+    [GF_ASK_PAUSE] = {"pause", true, pause_job},
+    [GF_ASK_RESUME] = {"resume", true, resume_job},
+    [GF_ASK_CUTOVER] = {"cutover", true, cutover_job},
+    [GF_ASK_AUTOMATIC] = {"automatic cutover", false, automatic_cutover},
+    [GF_ASK_MANUAL] = {"manual cutover", false, manual_cutover},
+    [GF_ASK_STOP] = {"stop", true, stop_job},
 };
 
 bool gf_ask_parse(gf_ask *out, const char *name)
 {
     for (size_t i = 0; i < sizeof asks / sizeof asks[0]; i++) {
-        if (asks[i].name != NULL && strcmp(asks[i].name, name) == 0) {
+        if (asks[i].over_socket && strcmp(asks[i].name, name) == 0) {
             *out = (gf_ask)i;
             return true;
         }
@@ -110,7 +127,7 @@ bool gf_ask_do(gf_buf *answer, const gf_asked *asked, gf_ask ask, const char *vi
     message = asks[ask].act(asked, stage, err);
     if (message == NULL)
         return false;
-    gf_log_info("%s over %s: %s", asks[ask].name != NULL ? asks[ask].name : "manual cutover", via, message);
+    gf_log_info("%s over %s: %s", asks[ask].name, via, message);
     gf_buf_byte(answer, '{');
     gf_jline_text(answer, "Message", message);
     gf_jline_text(answer, "Stage", gf_stage_name(stage));

@@ -13,8 +13,9 @@ typedef enum {
     GF_ASK_STATUS,
     GF_ASK_PAUSE,
     GF_ASK_RESUME,
-    GF_ASK_CUTOVER,      /* now, or as soon as the copy is complete */
-    GF_ASK_HOLD_CUTOVER, /* stay a live replica until asked again */
+    GF_ASK_CUTOVER,   /* now, or as soon as the copy is complete; not taken back */
+    GF_ASK_AUTOMATIC, /* AutomaticCutover on: the same, until it is set off again */
+    GF_ASK_MANUAL,    /* AutomaticCutover off */
     GF_ASK_STOP
 } gf_ask;
 

@@ -173,7 +173,7 @@ static mhd_result get_index(struct request *r)
                       "POST /api/config    {\"DataIterationBatchSize\": N}\n"
                       "POST /api/pause\n"
                       "POST /api/unpause\n"
-                      "POST /api/cutover   type=automatic (now, or when caught up) or type=manual\n"
+                      "POST /api/cutover   type=automatic or type=manual; without: now, or when caught up\n"
                       "POST /api/stop      the same command resumes\n"
                       "</pre>\n");
     return reply(r, MHD_HTTP_OK, "text/html; charset=utf-8", &page, NULL, NULL);
@@ -199,28 +199,33 @@ static mhd_result post_stop(struct request *r)
     return reply_ask(r, GF_ASK_STOP);
 }
 
-/* The wanted type, from where Ghostferry takes it: the body, else the query. False when there is none to be read. */
+/* The wanted type, from where Ghostferry takes it: the body, else the query. False when it can't be read. */
 static bool cutover_type(gf_buf *type, const struct request *r)
 {
     const char *query = MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, "type");
 
     if (r->body.len > 0)
         return is_json(r) ? type_of_json(type, r) : type_of_form(type, r);
-    gf_buf_str(type, query != NULL ? query : "automatic");
+    gf_buf_str(type, query != NULL ? query : "now");
     return true;
 }
 
 static mhd_result post_cutover(struct request *r)
 {
+    static const struct {
+        const char *type;
+        gf_ask ask;
+    } types[] = {{"automatic", GF_ASK_AUTOMATIC}, {"manual", GF_ASK_MANUAL}, {"now", GF_ASK_CUTOVER}};
     gf_buf type = {0};
     bool read = cutover_type(&type, r);
-    const char *wanted = gf_buf_cstr(&type);
-    bool automatic = read && strcmp(wanted, "automatic") == 0, manual = read && strcmp(wanted, "manual") == 0;
+    size_t i = 0;
 
+    while (i < 3 && !(read && gf_slice_eq(gf_slice_of(type.data, type.len), gf_slice_str(types[i].type))))
+        i++;
     gf_buf_free(&type);
-    if (!automatic && !manual)
+    if (i == 3)
         return refuse(r, MHD_HTTP_BAD_REQUEST, "type has to be automatic or manual, as a form or as JSON");
-    return reply_ask(r, automatic ? GF_ASK_CUTOVER : GF_ASK_HOLD_CUTOVER);
+    return reply_ask(r, types[i].ask);
 }
 
 static mhd_result reply_config(struct request *r)

@@ -5,7 +5,7 @@
  *   GET  /              names the paths
  *   GET  /api/status    the status document
  *   POST /api/pause /api/unpause /api/stop
- *   POST /api/cutover   type=automatic|manual as form or JSON; no body: automatic
+ *   POST /api/cutover   type=automatic|manual as form or JSON sets AutomaticCutover; no type: cut over
  *   GET, POST /api/config   {"DataIterationBatchSize": N}
  *   POST /api/verify /api/script   501: not in this program
  *

@@ -144,31 +144,35 @@ static const struct {
     const char *line, *headers, *body;
     int status;
     unsigned cutovers;
-    bool held;
+    int automatic; /* what AutomaticCutover becomes; -1: as it was */
 } cutovers[] = {
-    {"POST /api/cutover", host, "", 200, 1, false},
-    {"POST /api/cutover", form, "type=automatic", 303, 1, false},
-    {"POST /api/cutover", form, "other=1&type=auto%6datic", 303, 1, false},
-    {"POST /api/cutover", json, "{\"type\": \"automatic\"}", 200, 1, false},
-    {"POST /api/cutover", form, " {\"type\": \"automatic\"}", 200, 1, false},
-    {"POST /api/cutover?type=automatic", host, "", 200, 1, false},
-    {"POST /api/cutover", form, "type=manual", 303, 0, true},
-    {"POST /api/cutover", json, "{\"type\": \"manual\"}", 200, 0, true},
-    {"POST /api/cutover?type=manual", host, "", 200, 0, true},
-    {"POST /api/cutover", form, "type=never", 400, 0, false},
-    {"POST /api/cutover", form, "typ=automatic", 400, 0, false},
-    {"POST /api/cutover", json, "{\"type\": 1}", 400, 0, false},
-    {"POST /api/cutover", json, "{\"type\": \"automatic\"", 400, 0, false},
-    {"POST /api/cutover", json, "automatic", 400, 0, false},
-    {"POST /api/cutover", host, "type=automatic", 400, 0, false},
+    {"POST /api/cutover", host, "", 200, 1, -1},
+    {"POST /api/cutover", form, "type=automatic", 303, 0, 1},
+    {"POST /api/cutover", form, "other=1&type=auto%6datic", 303, 0, 1},
+    {"POST /api/cutover", json, "{\"type\": \"automatic\"}", 200, 0, 1},
+    {"POST /api/cutover", form, " {\"type\": \"automatic\"}", 200, 0, 1},
+    {"POST /api/cutover?type=automatic", host, "", 200, 0, 1},
+    {"POST /api/cutover", form, "type=manual", 303, 0, 0},
+    {"POST /api/cutover", json, "{\"type\": \"manual\"}", 200, 0, 0},
+    {"POST /api/cutover?type=manual", host, "", 200, 0, 0},
+    {"POST /api/cutover", form, "type=never", 400, 0, -1},
+    {"POST /api/cutover", form, "typ=automatic", 400, 0, -1},
+    {"POST /api/cutover", json, "{\"type\": 1}", 400, 0, -1},
+    {"POST /api/cutover", json, "{\"type\": \"automatic\"", 400, 0, -1},
+    {"POST /api/cutover", json, "automatic", 400, 0, -1},
+    {"POST /api/cutover", host, "type=automatic", 400, 0, -1},
 };
 
 START_TEST(cutover__by_every_way_of_asking)
 {
-    atomic_store(&config.live.automatic_cutover, true);
-    ck_assert_int_eq(ask(cutovers[_i].line, cutovers[_i].headers, cutovers[_i].body), cutovers[_i].status);
-    ck_assert_uint_eq(fake_job_read(&fake_job.cutovers), cutovers[_i].cutovers);
-    ck_assert(atomic_load(&config.live.automatic_cutover) == !cutovers[_i].held);
+    for (int before = 0; before < 2; before++) {
+        bool after = cutovers[_i].automatic >= 0 ? cutovers[_i].automatic : before;
+
+        atomic_store(&config.live.automatic_cutover, before);
+        ck_assert_int_eq(ask(cutovers[_i].line, cutovers[_i].headers, cutovers[_i].body), cutovers[_i].status);
+        ck_assert(atomic_load(&config.live.automatic_cutover) == after);
+    }
+    ck_assert_uint_eq(fake_job_read(&fake_job.cutovers), 2 * cutovers[_i].cutovers);
 }
 END_TEST
 
