@@ -43,7 +43,8 @@ GF_MUST_CHECK bool gf_marker_claim(gf_marker_content *out, gf_marker *m, MYSQL *
 /* First start (rule S6): job row, `slots` slot rows, start position, before any row is written. */
 GF_MUST_CHECK bool gf_marker_begin(gf_marker *m, MYSQL *target, const char *source_identity,
                                    const gf_position *start, unsigned slots, gf_error *err);
-/* Insert range rows (a table's plan) in one transaction; idempotent. */
+/* Insert range rows in one transaction; idempotent, DATA error when there are others. The ranges may be of many tables
+   (t is not looked at): one call for thousands of small tables is what is fast. */
 GF_MUST_CHECK bool gf_marker_add_ranges(gf_marker *m, MYSQL *target, const gf_table *t,
                                         const gf_range *const *ranges, size_t count, gf_error *err);
 GF_MUST_CHECK bool gf_marker_stage(gf_marker *m, MYSQL *target, const char *stage, gf_error *err);
@@ -68,6 +69,11 @@ GF_MUST_CHECK bool gf_target_create(MYSQL *target, const gf_config *config, cons
                                     const gf_server_info *info, const gf_table *const *tables, size_t count,
                                     gf_error *err);
 
+/* Cutover: raise the target's AUTO_INCREMENT counters to the source's where they are lower (rows that were deleted
+   since count there). Both connections are GF_CONN_PLAIN; may be repeated. */
+GF_MUST_CHECK bool gf_target_auto_increment(MYSQL *source, MYSQL *target, const gf_config *config,
+                                            const gf_table *const *tables, size_t count, gf_error *err);
+
 /* ---- applier ---- */
 typedef struct gf_applier gf_applier;
 
@@ -77,7 +83,8 @@ typedef struct {
     const gf_server_info *target;
     uint64_t seq;              /* last sequence number in the marker */
     size_t max_bytes;          /* of batches in flight; submit blocks beyond it */
-    /* Called by writer threads after the commit, in any order for chunks, in source order for batches. */
+    /* Called by writer threads after the commit, in any order for chunks, in source order for batches. Of a large
+       transaction in pieces the last one stands for all. */
     void (*batch_committed)(void *ctx, const gf_batch *b);
     void (*chunk_committed)(void *ctx, const gf_chunk *c, uint64_t rows_written);
     void *ctx;

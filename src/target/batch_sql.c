@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * batch_sql.c - net effect of a batch, table by table.
+ *
+ * With foreign_key_checks=0 the order of tables does not matter, and of a row only the last image does. So per table:
+ * first DELETE of the keys that are gone at the end, then REPLACE of the final images. The deletes go first because a
+ * final image may hold a unique value, or a key that the collation holds equal, of a row that is gone. Among the
+ * final images the order is free: all of them stand together in a state that the source has had.
+ *
+ * A table without keys has no net effect: its changes are written one by one, in their order.
+ *
+ * Affected rows. A REPLACE counts 1 for every row written and 1 for every row it removed to make room (seen on MySQL 9
+ * and MariaDB 10.11, also with several unique keys); but when the old row is the same, byte for byte, it may count 1
+ * in all. A row that was changed once in the batch cannot be the same; one that was changed twice may have come back.
+ */
+#include "batch_sql.h"
+
+#include <stdlib.h>
+
+/* ---- statements ---- */
+
+typedef enum { FORM_REPLACE, FORM_INSERT, FORM_DELETE_IN, FORM_DELETE_OR, FORM_DELETE_ONE } form;
+
+static const struct {
+    const char *head, *separator, *tail;
+    unsigned max_rows;
+} forms[] = {
+    [FORM_REPLACE] = {"REPLACE INTO ", ",", "", 100000},
+    [FORM_INSERT] = {"INSERT INTO ", ",", "", 100000},
+    /* Beyond some thousand ranges (range_optimizer_max_mem_size, optimizer_max_sel_arg_weight) the optimizers give
+       up and read the whole table. */
+    [FORM_DELETE_IN] = {"DELETE FROM ", ",", ")", 1000},
+    [FORM_DELETE_OR] = {"DELETE FROM ", " OR ", "", 200},
+    [FORM_DELETE_ONE] = {"DELETE FROM ", "", " LIMIT 1", 1},
+};
+
+struct out {
+    const gf_sql_options *o;
+    gf_stmt_fn *fn;
+    void *ctx;
+    form form;
+    gf_buf sql;   /* owned; empty between statements */
+    gf_stmt stmt; /* of the statement in sql */
+};
+
+struct row {
+    gf_slice text, key;
+    bool relaxed, alone;
+    uint64_t least, most;
+};
+
+void gf_row_label(gf_buf *out, const gf_table *t, gf_slice key)
+{
+    gf_buf_str(out, t->label);
+    if (t->identity < 0 || key.len == 0)
+        return;
+    gf_buf_str(out, " (");
+    gf_key_text(out, t, &t->keys[t->identity], key);
+    gf_buf_str(out, ")");
+}
+
+/* Ends the open statement, if any, and hands it out. */
+static bool flush(struct out *w, bool last, gf_error *err)
+{
+    bool ok;
+
+    if (w->sql.len == 0)
+        return true;
+    gf_buf_str(&w->sql, forms[w->form].tail);
+    w->stmt.last = last;
+    w->stmt.sql = gf_slice_of(w->sql.data, w->sql.len);
+    ok = w->fn(w->ctx, &w->stmt, err);
+    gf_buf_reset(&w->sql);
+    return ok;
+}
+
+static void start(struct out *w, const gf_table *t, const struct row *r)
+{
+    gf_buf_str(&w->sql, w->o->prefix);
+    gf_buf_str(&w->sql, forms[w->form].head);
+    gf_buf_str(&w->sql, t->target_sql);
+    if (w->form == FORM_REPLACE || w->form == FORM_INSERT) {
+        gf_buf_str(&w->sql, " (");
+        gf_buf_str(&w->sql, t->write_columns);
+        gf_buf_str(&w->sql, ") VALUES ");
+    } else {
+        gf_buf_str(&w->sql, " WHERE ");
+    }
+    if (w->form == FORM_DELETE_IN) {
+        gf_buf_ident(&w->sql, t->columns[t->keys[t->identity].parts[0].column].name);
+        gf_buf_str(&w->sql, " IN (");
+    }
+    w->stmt = (gf_stmt){
+        .table = t, .key = r->key, .deletes = w->form >= FORM_DELETE_IN, .relaxed = r->relaxed, .alone = r->alone};
+}
+
+static bool fits(const struct out *w, const struct row *r, form f)
+{
+    if (w->form != f || w->o->single || r->relaxed || w->stmt.relaxed || w->stmt.rows >= forms[f].max_rows)
+        return false;
+    return w->sql.len + r->text.len + 8 <= w->o->aim;
+}
+
+static bool too_large(const struct out *w, const gf_table *t, const struct row *r, gf_error *err)
+{
+    gf_buf label = {0};
+
+    gf_row_label(&label, t, r->key);
+    gf_fail(err, GF_ERR_CONFIG,
+            "write %s: the row needs a statement of %zu bytes, the target allows %zu: raise max_allowed_packet there",
+            gf_buf_cstr(&label), w->sql.len, w->o->packet);
+    gf_buf_free(&label);
+    return false;
+}
+
+static bool add(struct out *w, const gf_table *t, form f, const struct row *r, gf_error *err)
+{
+    if (w->sql.len > 0 && !fits(w, r, f) && !flush(w, w->form != f, err))
+        return false;
+    if (w->sql.len == 0) {
+        w->form = f;
+        start(w, t, r);
+    } else {
+        gf_buf_str(&w->sql, forms[f].separator);
+    }
+    gf_buf_slice(&w->sql, r->text);
+    w->stmt.rows++;
+    w->stmt.least += r->least;
+    w->stmt.most += r->most;
+    /* The protocol puts a command byte in front; a few more for the tail. */
+    return w->sql.len + 16 <= w->o->packet || too_large(w, t, r, err);
+}
+
+/* ---- net effect ---- */
+
+typedef struct {
+    const gf_table *table;
+    gf_slice key;
+    const gf_change *gone;  /* the last change that took the key away: its before_where names the row */
+    const gf_change *image; /* the final image; NULL when the key is gone */
+    bool existed;           /* before the batch */
+    unsigned touches;
+    uint32_t next; /* of the same table, in order of appearance; index + 1, 0 = none */
+} net_row;
+
+typedef struct {
+    const gf_table *table;
+    uint32_t first, last; /* rows, index + 1 */
+} net_table;
+
+struct net {
+    net_row *rows;     /* owned */
+    net_table *tables; /* owned */
+    uint32_t row_count, table_count;
+    uint32_t *row_slots, *table_slots; /* owned: open addressing, index + 1 */
+    size_t mask;
+};
+
+static void net_init(struct net *n, size_t changes)
+{
+    size_t slots = 64;
+
+    while (slots < changes * 4) /* a change has at most two keys */
+        slots *= 2;
+    n->mask = slots - 1;
+    n->rows = gf_calloc(changes * 2 + 1, sizeof(*n->rows));
+    n->tables = gf_calloc(changes + 1, sizeof(*n->tables));
+    n->row_slots = gf_calloc(slots, sizeof(uint32_t));
+    n->table_slots = gf_calloc(slots, sizeof(uint32_t));
+}
+
+static void net_free(struct net *n)
+{
+    free(n->rows);
+    free(n->tables);
+    free(n->row_slots);
+    free(n->table_slots);
+}
+
+static net_table *net_find_table(struct net *n, const gf_table *t)
+{
+    size_t at = gf_hash(&t, sizeof(t), 0) & n->mask;
+
+    while (n->table_slots[at] != 0) {
+        net_table *found = &n->tables[n->table_slots[at] - 1];
+
+        if (found->table == t)
+            return found;
+        at = (at + 1) & n->mask;
+    }
+    n->tables[n->table_count].table = t;
+    n->table_slots[at] = ++n->table_count;
+    return &n->tables[n->table_count - 1];
+}
+
+static net_row *net_append(struct net *n, const gf_table *t, gf_slice key)
+{
+    net_table *table = net_find_table(n, t);
+    net_row *row = &n->rows[n->row_count++];
+
+    row->table = t;
+    row->key = key;
+    if (table->last != 0)
+        n->rows[table->last - 1].next = n->row_count;
+    else
+        table->first = n->row_count;
+    table->last = n->row_count;
+    return row;
+}
+
+static net_row *net_find_row(struct net *n, const gf_table *t, gf_slice key)
+{
+    size_t at = gf_hash(key.data, key.len, (uint64_t)(uintptr_t)t) & n->mask;
+
+    while (n->row_slots[at] != 0) {
+        net_row *found = &n->rows[n->row_slots[at] - 1];
+
+        if (found->table == t && gf_slice_eq(found->key, key))
+            return found;
+        at = (at + 1) & n->mask;
+    }
+    n->row_slots[at] = n->row_count + 1;
+    return net_append(n, t, key);
+}
+
+static void touch(struct net *n, const gf_change *c, gf_slice key, bool had_row, bool has_row)
+{
+    net_row *row = net_find_row(n, c->table, key);
+
+    if (row->touches++ == 0)
+        row->existed = had_row;
+    row->image = has_row ? c : NULL;
+    if (!has_row)
+        row->gone = c;
+}
+
+static void net_change(struct net *n, const gf_change *c)
+{
+    bool same_key = c->op == GF_OP_UPDATE && gf_slice_eq(c->before_key, c->after_key);
+
+    if (c->table->identity < 0) {
+        net_append(n, c->table, (gf_slice){0})->image = c;
+        return;
+    }
+    if (c->op != GF_OP_INSERT && !same_key)
+        touch(n, c, c->before_key, true, false);
+    if (c->op != GF_OP_DELETE)
+        touch(n, c, c->after_key, same_key, true);
+}
+
+/* ---- a table's statements ---- */
+
+/* A row whose source image changed may come out the same here where the binary form is the server's own choice. */
+static bool has_loose_columns(const gf_table *t)
+{
+    for (unsigned i = 0; i < t->column_count; i++)
+        if (t->columns[i].type == GF_T_JSON || t->columns[i].compressed)
+            return true;
+    return false;
+}
+
+static bool delete_gone(struct out *w, const struct net *n, const net_table *t, gf_error *err)
+{
+    form f = t->table->keys[t->table->identity].part_count == 1 ? FORM_DELETE_IN : FORM_DELETE_OR;
+
+    for (uint32_t i = t->first; i != 0; i = n->rows[i - 1].next) {
+        const net_row *r = &n->rows[i - 1];
+        struct row row = {.key = r->key, .most = 1};
+
+        if (r->image != NULL)
+            continue;
+        row.text = r->gone->before_where;
+        row.least = r->existed && r->touches == 1;
+        if (!add(w, t->table, f, &row, err))
+            return false;
+    }
+    return flush(w, true, err);
+}
+
+static bool replace_images(struct out *w, const struct net *n, const net_table *t, gf_error *err)
+{
+    bool loose = has_loose_columns(t->table);
+
+    for (uint32_t i = t->first; i != 0; i = n->rows[i - 1].next) {
+        const net_row *r = &n->rows[i - 1];
+        struct row row = {.key = r->key, .least = 1, .most = 1};
+
+        if (r->image == NULL)
+            continue;
+        row.text = r->image->tuple;
+        row.relaxed = r->image->relaxed;
+        if (r->existed) {
+            row.least = r->touches == 1 && !loose ? 2 : 1;
+            row.most = 2;
+        }
+        if (!add(w, t->table, FORM_REPLACE, &row, err))
+            return false;
+    }
+    return flush(w, true, err);
+}
+
+static bool write_keyless(struct out *w, const struct net *n, const net_table *t, gf_error *err)
+{
+    for (uint32_t i = t->first; i != 0; i = n->rows[i - 1].next) {
+        const gf_change *c = n->rows[i - 1].image;
+        struct row row = {.alone = true, .least = 1, .most = 1};
+
+        row.text = c->before_where;
+        if (c->op != GF_OP_INSERT && !add(w, t->table, FORM_DELETE_ONE, &row, err))
+            return false;
+        row.text = c->tuple;
+        row.relaxed = c->relaxed;
+        if (c->op != GF_OP_DELETE && !add(w, t->table, FORM_INSERT, &row, err))
+            return false;
+    }
+    return flush(w, true, err);
+}
+
+static bool write_table(struct out *w, const struct net *n, const net_table *t, gf_error *err)
+{
+    if (t->table->identity < 0)
+        return write_keyless(w, n, t, err);
+    return delete_gone(w, n, t, err) && replace_images(w, n, t, err);
+}
+
+bool gf_batch_sql(const gf_batch *b, const gf_sql_options *o, gf_stmt_fn *fn, void *ctx, gf_error *err)
+{
+    struct out w = {.o = o, .fn = fn, .ctx = ctx};
+    struct net n = {0};
+    bool ok = true;
+
+    net_init(&n, b->count);
+    for (size_t i = 0; i < b->count; i++)
+        net_change(&n, &b->changes[i]);
+    for (uint32_t i = 0; i < n.table_count && ok; i++)
+        ok = write_table(&w, &n, &n.tables[i], err);
+    net_free(&n);
+    gf_buf_free(&w.sql);
+    return ok;
+}
+
+bool gf_chunk_sql(const gf_chunk *c, const gf_sql_options *o, gf_stmt_fn *fn, void *ctx, gf_error *err)
+{
+    const gf_table *t = c->range->table;
+    struct out w = {.o = o, .fn = fn, .ctx = ctx};
+    form f = t->identity < 0 ? FORM_INSERT : FORM_REPLACE;
+    bool ok = true;
+
+    for (size_t i = 0; i < c->row_count && ok; i++) {
+        const gf_chunk_row *from = &c->rows[i];
+        struct row row = {.least = 1, .most = UINT32_MAX, .relaxed = from->relaxed};
+
+        if (from->dropped)
+            continue;
+        row.text = gf_slice_of(c->text.data + from->tuple, from->tuple_len);
+        row.key = gf_slice_of(c->keys.data + from->key, from->key_len);
+        ok = add(&w, t, f, &row, err);
+    }
+    ok = ok && flush(&w, true, err);
+    gf_buf_free(&w.sql);
+    return ok;
+}

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * create.c - databases and tables on the target, and its AUTO_INCREMENT counters at the end.
+ *
+ * A table that is there already is used when it is empty (a run that was killed in here left it) or when the operator
+ * allows it, and only when its columns and unique keys are the source's: rows are written by position and found by
+ * key. What the server made of a definition is compared too when the two servers are of different versions.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "gfreplica/log.h"
+#include "gfreplica/target.h"
+
+/* What all functions here need. */
+struct maker {
+    MYSQL *db;
+    const gf_config *config;
+    const gf_server_info *source, *target;
+    char *last_db; /* owned: known to be there */
+    char **names;  /* owned, sorted: its tables when we came to it */
+    size_t name_count;
+};
+
+/* ---- comparing ---- */
+
+/* "int(10) unsigned" and "int unsigned" are the same: the display width says nothing about values. */
+static char *plain_type(const gf_column *c)
+{
+    static const char *const widths[] = {"tinyint(", "smallint(", "mediumint(", "int(", "bigint(", "year("};
+    gf_buf out = {0};
+    const char *p = c->type_text, *comment = strstr(p, " /*");
+    const char *end = comment != NULL ? comment : p + strlen(p);
+    char *text;
+
+    for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++) {
+        size_t len = strlen(widths[i]);
+        const char *close = strncmp(p, widths[i], len) == 0 ? strchr(p, ')') : NULL;
+
+        if (close == NULL || strstr(p, "zerofill") != NULL)
+            continue;
+        gf_buf_add(&out, p, len - 1);
+        p = close + 1;
+        break;
+    }
+    gf_buf_add(&out, p, (size_t)(end - p));
+    text = gf_strdup(gf_buf_cstr(&out));
+    gf_buf_free(&out);
+    return text;
+}
+
+static const char *without_mb3(const char *collation)
+{
+    return strncasecmp(collation, "utf8mb3_", 8) == 0 ? collation + 7 : collation + 4;
+}
+
+static bool same_collation(const gf_config *config, const char *source, const char *target)
+{
+    const gf_renames *map = &config->map_collation;
+
+    if (source == NULL || target == NULL)
+        return source == target;
+    for (size_t i = 0; i < map->count; i++) {
+        if (strcasecmp(map->from[i], source) == 0) {
+            source = map->to[i];
+            break;
+        }
+    }
+    if (strncasecmp(source, "utf8_", 5) == 0 || strncasecmp(source, "utf8mb3_", 8) == 0) /* two names of one */
+        return (strncasecmp(target, "utf8_", 5) == 0 || strncasecmp(target, "utf8mb3_", 8) == 0) &&
+               strcasecmp(without_mb3(source), without_mb3(target)) == 0;
+    return strcasecmp(source, target) == 0;
+}
+
+/* MySQL's JSON is a LONGTEXT with a check on MariaDB. */
+static bool is_json_pair(const gf_column *a, const gf_column *b)
+{
+    return a->type == GF_T_JSON && b->type == GF_T_TEXT && strcmp(b->type_text, "longtext") == 0;
+}
+
+static bool same_type(const gf_column *a, const gf_column *b)
+{
+    char *x, *y;
+    bool same;
+
+    if (is_json_pair(a, b))
+        return true;
+    x = plain_type(a);
+    y = plain_type(b);
+    same = a->type == b->type && strcmp(x, y) == 0;
+    free(x);
+    free(y);
+    return same;
+}
+
+static bool compare_column(const struct maker *m, const gf_table *t, unsigned i, const gf_column *b, gf_error *err)
+{
+    const gf_column *a = &t->columns[i];
+
+    if (strcasecmp(a->name, b->name) != 0)
+        return gf_fail(err, GF_ERR_CONFIG, "column %u is `%s`, on the source `%s`", i + 1, b->name, a->name);
+    if (!same_type(a, b))
+        return gf_fail(err, GF_ERR_CONFIG, "column `%s` is %s, on the source %s", a->name, b->type_text, a->type_text);
+    if (!is_json_pair(a, b) && !same_collation(m->config, a->collation, b->collation))
+        return gf_fail(err, GF_ERR_CONFIG, "column `%s` has the collation %s, on the source %s", a->name,
+                       b->collation != NULL ? b->collation : "(none)", a->collation != NULL ? a->collation : "(none)");
+    if (a->nullable != b->nullable && a->generated == GF_GEN_NONE)
+        return gf_fail(err, GF_ERR_CONFIG, "column `%s` is %s, on the source %s", a->name,
+                       b->nullable ? "NULL" : "NOT NULL", a->nullable ? "NULL" : "NOT NULL");
+    if ((a->generated == GF_GEN_NONE) != (b->generated == GF_GEN_NONE))
+        return gf_fail(err, GF_ERR_CONFIG, "column `%s` is generated on one of the servers only", a->name);
+    return true;
+}
+
+static bool same_key(const gf_table *s, const gf_key *a, const gf_table *t, const gf_key *b)
+{
+    if (a->part_count != b->part_count || a->functional != b->functional)
+        return false;
+    for (unsigned i = 0; i < a->part_count; i++) {
+        if (strcasecmp(s->columns[a->parts[i].column].name, t->columns[b->parts[i].column].name) != 0 ||
+            a->parts[i].prefix != b->parts[i].prefix)
+            return false;
+    }
+    return true;
+}
+
+static bool has_key(const gf_table *s, const gf_key *key, const gf_table *t)
+{
+    for (unsigned i = 0; i < t->key_count; i++)
+        if (same_key(s, key, t, &t->keys[i]))
+            return true;
+    return false;
+}
+
+/* Rows are replaced by unique keys, so a missing one duplicates rows and a further one removes some. */
+static bool compare_keys(const gf_table *s, const gf_table *t, gf_error *err)
+{
+    for (unsigned i = 0; i < s->key_count; i++)
+        if (!has_key(s, &s->keys[i], t))
+            return gf_fail(err, GF_ERR_CONFIG, "it lacks the source's unique key `%s`", s->keys[i].name);
+    for (unsigned i = 0; i < t->key_count; i++)
+        if (!has_key(t, &t->keys[i], s))
+            return gf_fail(err, GF_ERR_CONFIG, "it has a unique key `%s` that the source has not", t->keys[i].name);
+    return true;
+}
+
+static bool compare_tables(const struct maker *m, const gf_table *s, const gf_table *t, gf_error *err)
+{
+    if (s->column_count != t->column_count)
+        return gf_fail(err, GF_ERR_CONFIG, "it has %u columns, on the source %u", t->column_count, s->column_count);
+    for (unsigned i = 0; i < s->column_count; i++)
+        if (!compare_column(m, s, i, &t->columns[i], err))
+            return false;
+    return compare_keys(s, t, err);
+}
+
+/* *found false when there is no such table on the target. */
+static bool compare_with_target(const struct maker *m, const gf_table *t, bool *found, gf_error *err)
+{
+    gf_table *there = NULL;
+    bool ok;
+
+    if (!gf_catalog_load_table(&there, m->db, m->target->flavor, &m->config->filter, t->db, t->name, t->target_db,
+                               t->target_name, err))
+        return false;
+    *found = there != NULL;
+    ok = there == NULL || compare_tables(m, t, there, err) ||
+         gf_fail_context(err, "table %s on the target is not like the source's %s", t->target_sql, t->label);
+    gf_table_free(there);
+    return ok;
+}
+
+/* ---- creating ---- */
+
+static bool ask(const struct maker *m, bool *yes, gf_error *err, const char *what, const gf_buf *sql)
+{
+    char *answer = NULL;
+
+    if (!gf_server_scalar(&answer, m->db, what, err, "%.*s", (int)sql->len, (const char *)sql->data))
+        return false;
+    *yes = answer != NULL;
+    free(answer);
+    return true;
+}
+
+/* A database that is there needs no right to create one. */
+static bool make_database(const struct maker *m, const char *db, gf_error *err)
+{
+    gf_buf sql = {0};
+    bool there = false, ok;
+
+    gf_buf_str(&sql, "SELECT 1 FROM information_schema.schemata WHERE schema_name=");
+    gf_buf_quote(&sql, db, strlen(db));
+    ok = ask(m, &there, err, "look for a database on the target", &sql);
+    if (ok && !there) {
+        gf_buf_reset(&sql);
+        gf_buf_str(&sql, "CREATE DATABASE IF NOT EXISTS ");
+        gf_buf_ident(&sql, db);
+        ok = gf_server_run(m->db, "create a database on the target", gf_slice_of(sql.data, sql.len), err);
+    }
+    gf_buf_free(&sql);
+    return ok;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcasecmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void forget_database(struct maker *m)
+{
+    for (size_t i = 0; i < m->name_count; i++)
+        free(m->names[i]);
+    free(m->names);
+    free(m->last_db);
+    m->names = NULL;
+    m->name_count = 0;
+    m->last_db = NULL;
+}
+
+/* All at once: asking for each of 60,000 tables takes minutes. */
+static bool list_tables(struct maker *m, const char *db, gf_error *err)
+{
+    gf_buf sql = {0};
+    MYSQL_RES *res;
+    MYSQL_ROW row;
+
+    gf_buf_str(&sql, "SELECT table_name FROM information_schema.tables WHERE table_schema=");
+    gf_buf_quote(&sql, db, strlen(db));
+    res = gf_server_query(m->db, "list the target's tables", err, "%s", gf_buf_cstr(&sql));
+    gf_buf_free(&sql);
+    if (res == NULL)
+        return false;
+    m->names = gf_calloc((size_t)mysql_num_rows(res) + 1, sizeof(char *));
+    while ((row = mysql_fetch_row(res)) != NULL)
+        m->names[m->name_count++] = gf_strdup(row[0]);
+    qsort(m->names, m->name_count, sizeof(char *), compare_names);
+    mysql_free_result(res);
+    return true;
+}
+
+static bool enter_database(struct maker *m, const char *db, gf_error *err)
+{
+    if (m->last_db != NULL && strcmp(m->last_db, db) == 0)
+        return true;
+    forget_database(m);
+    if (!make_database(m, db, err) || !list_tables(m, db, err))
+        return false;
+    m->last_db = gf_strdup(db);
+    return true;
+}
+
+/* Case aside: a table that is there after all only costs a look. */
+static bool may_be_there(const struct maker *m, const gf_table *t)
+{
+    return m->name_count > 0 &&
+           bsearch(&t->target_name, m->names, m->name_count, sizeof(char *), compare_names) != NULL;
+}
+
+static bool check_existing(const struct maker *m, const gf_table *t, gf_error *err)
+{
+    gf_buf sql = {0};
+    bool rows = false, ok;
+
+    gf_buf_printf(&sql, "SELECT 1 FROM %s LIMIT 1", t->target_sql);
+    ok = ask(m, &rows, err, "look into a table on the target", &sql);
+    gf_buf_free(&sql);
+    if (!ok || !rows || m->config->allow_existing)
+        return ok;
+    return gf_fail(
+        err, GF_ERR_CONFIG,
+        "table %s on the target holds rows already: empty or drop it, or allow it (AllowExistingTargetTable)",
+        t->target_sql);
+}
+
+static bool run_create(const struct maker *m, const gf_table *t, gf_error *err)
+{
+    char *sql = NULL;
+    bool ok, found;
+
+    if (!gf_target_create_sql(&sql, t, m->config, m->source, m->target, err))
+        return false;
+    ok = gf_server_run(m->db, "create on the target", gf_slice_str(sql), err) || gf_fail_context(err, "%s", t->label);
+    free(sql);
+    /* Servers of one version read a definition alike; else see what was made of it. */
+    if (ok && strcmp(m->source->version_text, m->target->version_text) != 0)
+        ok = compare_with_target(m, t, &found, err);
+    return ok;
+}
+
+static bool create_table(struct maker *m, const gf_table *t, gf_error *err)
+{
+    bool found = false;
+
+    if (!enter_database(m, t->target_db, err) || (may_be_there(m, t) && !compare_with_target(m, t, &found, err)))
+        return false;
+    return found ? check_existing(m, t, err) : run_create(m, t, err);
+}
+
+static bool is_named(const gf_names *names, const gf_table *t)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->items[i], t->label) == 0)
+            return true;
+    return false;
+}
+
+static bool create_all(struct maker *m, const gf_table *const *tables, size_t count, gf_error *err)
+{
+    const gf_names *first = &m->config->create_first;
+
+    for (size_t i = 0; i < first->count; i++)
+        for (size_t j = 0; j < count; j++)
+            if (strcmp(first->items[i], tables[j]->label) == 0 && !create_table(m, tables[j], err))
+                return false;
+    for (size_t j = 0; j < count; j++)
+        if (!is_named(first, tables[j]) && !create_table(m, tables[j], err))
+            return false;
+    return true;
+}
+
+bool gf_target_create(MYSQL *target, const gf_config *config, const gf_server_info *source, const gf_server_info *info,
+                      const gf_table *const *tables, size_t count, gf_error *err)
+{
+    struct maker m = {.db = target, .config = config, .source = source, .target = info};
+    gf_error second;
+    bool ok;
+
+    if (!gf_server_exec(target, "create tables", err, "SET SESSION foreign_key_checks=0"))
+        return false;
+    ok = create_all(&m, tables, count, err);
+    forget_database(&m);
+    if (!gf_server_exec(target, "create tables", ok ? err : &second, "SET SESSION foreign_key_checks=DEFAULT"))
+        return false;
+    return ok;
+}
+
+/* ---- AUTO_INCREMENT ---- */
+
+static bool has_counter(const gf_table *t)
+{
+    for (unsigned i = 0; i < t->column_count; i++)
+        if (t->columns[i].auto_increment)
+            return true;
+    return false;
+}
+
+/* The counter now; 0 when there is none. MySQL answers from a cache unless told otherwise. */
+static bool read_counter(uint64_t *out, MYSQL *db, const char *schema, const char *name, gf_error *err)
+{
+    gf_buf sql = {0};
+    char *text = NULL;
+    bool ok;
+
+    gf_buf_str(&sql, "SELECT auto_increment FROM information_schema.tables WHERE table_schema=");
+    gf_buf_quote(&sql, schema, strlen(schema));
+    gf_buf_str(&sql, " AND table_name=");
+    gf_buf_quote(&sql, name, strlen(name));
+    ok = gf_server_scalar(&text, db, "read an AUTO_INCREMENT counter", err, "%s", gf_buf_cstr(&sql));
+    *out = text != NULL ? strtoull(text, NULL, 10) : 0;
+    free(text);
+    gf_buf_free(&sql);
+    return ok;
+}
+
+static bool uncached(MYSQL *db, gf_error *err)
+{
+    return mariadb_connection(db) || gf_server_exec(db, "read AUTO_INCREMENT counters", err,
+                                                    "/*!80000 SET SESSION information_schema_stats_expiry=0 */");
+}
+
+static bool raise_counter(MYSQL *source, MYSQL *target, const gf_table *t, gf_error *err)
+{
+    uint64_t want, have;
+
+    if (!read_counter(&want, source, t->db, t->name, err) ||
+        !read_counter(&have, target, t->target_db, t->target_name, err))
+        return gf_fail_context(err, "%s", t->label);
+    if (want <= have)
+        return true;
+    gf_log_debug("%s: AUTO_INCREMENT %" PRIu64 " -> %" PRIu64, t->label, have, want);
+    return gf_server_exec(target, t->label, err, "ALTER TABLE %s AUTO_INCREMENT=%" PRIu64, t->target_sql, want);
+}
+
+bool gf_target_auto_increment(MYSQL *source, MYSQL *target, const gf_config *config, const gf_table *const *tables,
+                              size_t count, gf_error *err)
+{
+    (void)config;
+    if (!uncached(source, err) || !uncached(target, err))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (has_counter(tables[i]) && !raise_counter(source, target, tables[i], err))
+            return false;
+    return true;
+}

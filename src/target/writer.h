@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * writer.h - a thread with a connection to the target: takes items, writes them, commits them.
+ *
+ * Threads: a gf_writer belongs to its thread; socket and socket_lock alone are shared with whoever stops it.
+ */
+#ifndef GFREPLICA_TARGET_WRITER_H
+#define GFREPLICA_TARGET_WRITER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "gfreplica/target.h"
+#include "scheduler.h"
+
+/* What was committed since the start. */
+typedef struct {
+    atomic_uint_least64_t transactions, changes, chunks, rows;
+} gf_counts;
+
+typedef struct gf_writer {
+    /* Set before the thread starts, only read afterwards. */
+    const gf_applier_options *opt; /* borrowed */
+    gf_sched *sched;               /* borrowed */
+    gf_counts *counts;             /* borrowed */
+    gf_lane lane;
+    unsigned index; /* within its lane: a stream writer's slot in the marker */
+    pthread_t thread;
+
+    pthread_mutex_t socket_lock; /* guards the two below */
+    int socket;                  /* a dup of the connection's, -1 = none: shut down to wake the thread */
+    bool interrupted;            /* shut it down as soon as there is one */
+
+    /* The thread's own. */
+    MYSQL *db;              /* owned */
+    char *strict, *relaxed; /* owned: SET statements of sql_mode */
+    char *prefix;           /* owned: comment in front of every write, "" */
+} gf_writer;
+
+/* Connect and set up the session, in the writer's thread. */
+GF_MUST_CHECK bool gf_writer_open(gf_writer *w, gf_error *err);
+/* Take and write until the scheduler says that it is time to end; failures go to it. */
+void gf_writer_run(gf_writer *w);
+void gf_writer_close(gf_writer *w);
+/* From any thread: whatever the writer is waiting for from the server fails now. */
+void gf_writer_interrupt(gf_writer *w);
+
+#endif
