@@ -64,14 +64,32 @@ static void add_label(gf_buf *out, const char *label)
 
 /* --- lines ---------------------------------------------------------------------------------------------------- */
 
+/* The first line alone tells how it goes: people watch it by `| head -n 1`. */
 static void add_stage(gf_buf *out, const gf_state *s)
 {
     add_label(out, "stage");
     gf_buf_str(out, gf_stage_name(s->stage));
-    if (gf_status_alive(s))
-        gf_buf_printf(out, ", running as process %d%s\n", s->pid, s->paused ? ", paused" : "");
-    else
+    if (!gf_status_alive(s)) {
         gf_buf_str(out, s->stage == GF_STAGE_DONE ? "\n" : ", not running\n");
+        return;
+    }
+    if (s->paused)
+        gf_buf_str(out, ", paused");
+    if (s->stage == GF_STAGE_COPYING && s->rows_estimate > 0 && s->rows_copied <= s->rows_estimate)
+        gf_buf_printf(out, ", about %.0f %%", 100 * (double)s->rows_copied / (double)s->rows_estimate);
+    if (s->lag_seconds >= 0) {
+        gf_buf_str(out, ", lag ");
+        add_duration(out, s->lag_seconds);
+    }
+    if (s->eta_seconds > 0) {
+        gf_buf_str(out, ", eta ");
+        add_duration(out, s->eta_seconds);
+    }
+    gf_buf_printf(out, ", process %d\n", s->pid);
+}
+
+static void add_servers(gf_buf *out, const gf_state *s)
+{
     add_label(out, "source");
     gf_buf_printf(out, "%s\n", s->source_address);
     add_label(out, "target");
@@ -240,6 +258,7 @@ void gf_control_status_text(gf_buf *out, const gf_state *s)
     const struct advice *next = advices;
 
     add_stage(out, s);
+    add_servers(out, s);
     add_copied(out, s);
     if (s->stage <= GF_STAGE_COPYING)
         add_tables(out, s);

@@ -320,7 +320,7 @@ START_TEST(text__of_a_running_copy)
 {
     const char *text = people();
 
-    assert_has(text, "copying, running as process");
+    assert_has(text, "stage       copying, about 62 %, lag 2.2 s, eta 2 min 5 s, process ");
     assert_has(text, "1,234,567 rows of about 2,000,000, 4,500 a second; 1 of 3 tables done");
     assert_has(text, "shop.orders: 234,567 rows, 1 of 3 ranges");
     assert_has(text, "and 0 more being copied, 1 waiting");
