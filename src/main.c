@@ -273,8 +273,7 @@ int main(int argc, char **argv)
         return GF_EXIT_FAILED;
     }
     if (gf_cli_parse(&cli, argc, argv, &err)) {
-        if (cli.config.verbose)
-            gf_log_set_level(GF_LOG_DEBUG);
+        gf_log_set_level((gf_log_level)cli.config.log_level);
         gf_log_set_json(cli.config.log_json);
         code = execute(&cli);
     } else {

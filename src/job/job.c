@@ -90,14 +90,19 @@ void gf_job_pause(gf_job *j, bool paused)
 
 /* ---- opening ---- */
 
-/* A state given on the command line counts where the directory has none of its own. */
+/* A state given with the command counts where the directory has none of its own. */
 static bool import_state(gf_job *j, gf_error *err)
 {
+    const char *path = j->config->resume_state;
     gf_buf text = {0};
-    bool ok = gf_buf_read_file(&text, j->config->resume_state, err) &&
-              (gf_state_from_json(&j->loaded, (const char *)text.data, text.len, err) ||
-               gf_fail_context(err, "%s", j->config->resume_state));
+    bool ok = true;
 
+    if (path != NULL)
+        ok = gf_buf_read_file(&text, path, err);
+    else
+        gf_buf_str(&text, j->config->resume_text);
+    ok = ok && (gf_state_from_json(&j->loaded, (const char *)text.data, text.len, err) ||
+                gf_fail_context(err, "%s", path != NULL ? path : "StateToResumeFrom"));
     gf_buf_free(&text);
     j->loaded.imported = j->resumed = ok;
     return ok;
@@ -110,12 +115,11 @@ static bool load_state(gf_job *j, gf_error *err)
     if (!gf_checkpoint_load(&j->loaded, &found, j->checkpoint, err))
         return false;
     j->resumed = found;
-    if (j->config->resume_state != NULL) {
-        if (!found)
-            return import_state(j, err);
-        gf_log_info("%s holds this job's own checkpoint, which is newer than %s: using the checkpoint",
-                    j->config->checkpoint_dir, j->config->resume_state);
-    }
+    if (j->config->resume_state == NULL && j->config->resume_text == NULL)
+        return true;
+    if (!found)
+        return import_state(j, err);
+    gf_log_info("%s holds this job's own checkpoint: it is used, not the state given", j->config->checkpoint_dir);
     return true;
 }
 
