@@ -117,7 +117,7 @@ int h_exec_argv(char **out, char **err, double seconds, const char *const argume
 #define h_exec(out, err, seconds, ...) h_exec_argv(out, err, seconds, (const char *const[]){__VA_ARGS__, NULL})
 
 /* Write a configuration in Ghostferry's form and return its path, owned by the caller. `databases` is "a,b". `extra`,
- * NULL or a JSON object, is merged over it, level by level:
+ * NULL or a JSON object, is merged over it, level by level; the HTTP port is off unless it says otherwise:
  *     {"AutomaticCutover": true, "Source": {"User": "mover"}} */
 char *h_config(const h_server *source, const h_server *target, const char *databases, const char *extra);
 

@@ -229,8 +229,8 @@ char *h_config(const h_server *source, const h_server *target, const char *datab
 {
     char *path = h_path("conf.json");
     json_error_t error;
-    json_t *conf = json_pack("{s:o, s:o, s:{s:o}}", "Source", endpoint(source), "Target", endpoint(target), "Databases",
-                             "Whitelist", split(databases));
+    json_t *conf = json_pack("{s:o, s:o, s:{s:o}, s:{s:b}}", "Source", endpoint(source), "Target", endpoint(target),
+                             "Databases", "Whitelist", split(databases), "ControlServerConfig", "Enabled", 0);
 
     if (extra != NULL) {
         json_t *more = json_loads(extra, 0, &error);
