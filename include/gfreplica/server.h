@@ -16,7 +16,7 @@
 
 typedef enum {
     GF_CONN_PLAIN,  /* catalog, preflight, status: utf8mb4 */
-    GF_CONN_READER, /* chunk reads on the source: SET NAMES binary, REPEATABLE READ, read-only */
+    GF_CONN_READER, /* chunk reads on the source: SET NAMES binary, REPEATABLE READ; may FLUSH TABLES ... WITH READ LOCK */
     GF_CONN_WRITER, /* rows and marker on the target: SET NAMES binary, READ COMMITTED, autocommit=0 */
     GF_CONN_STREAM  /* COM_BINLOG_DUMP: no session set-up but what replica.c does itself */
 } gf_conn_use;
@@ -56,7 +56,8 @@ typedef struct {
 
 GF_MUST_CHECK bool gf_server_info_read(gf_server_info *out, MYSQL *db, gf_error *err);
 
-/* The end of the binlog now (SHOW BINARY LOG STATUS / SHOW MASTER STATUS): runs ahead of visibility (rule M3). */
+/* The end of the binlog now (SHOW BINARY LOG STATUS / SHOW MASTER STATUS), file and offset without GTIDs: runs ahead
+   of visibility (rule M3). */
 GF_MUST_CHECK bool gf_server_binlog_end(gf_position *out, MYSQL *db, const gf_server_info *info, gf_error *err);
 
 #endif

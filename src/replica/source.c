@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * source.c - questions to a source before replication starts: who else is there, and is our place still there.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "gfreplica/log.h"
+#include "gfreplica/replica.h"
+
+enum {
+    ER_PRIVILEGE = 1227,
+    ER_NO_BINARY_LOGGING = 1381,
+    GHOST_MS = 10000,   /* how long the entry of our own killed predecessor may live on */
+    RECORDED_MS = 5000, /* how long a sent transaction may take to be recorded on the source */
+    POLL_US = 250000
+};
+
+/* ---- a server id of our own ---- */
+
+static const char *list_statement(const gf_server_info *info)
+{
+    return info->flavor == GF_FLAVOR_MYSQL && info->version >= 80022 ? "SHOW REPLICAS" : "SHOW SLAVE HOSTS";
+}
+
+/* Registered replicas; *out = NULL, still true, when we may not list them. Columns: id, host, port, source id, UUID. */
+static bool list_replicas(MYSQL_RES **out, MYSQL *source, const gf_server_info *info, gf_error *err)
+{
+    *out = gf_server_query(source, "list the source's replicas", err, "%s", list_statement(info));
+    if (*out != NULL)
+        return true;
+    if (mysql_errno(source) != ER_PRIVILEGE)
+        return false;
+    gf_log_debug("the source's replicas can't be listed: %s", err->text);
+    return true;
+}
+
+/* The entry that uses `id`, of another replica than ours as far as that can be told; NULL when there is none. */
+static MYSQL_ROW other_user(MYSQL_RES *list, unsigned id, const char *our_uuid)
+{
+    MYSQL_ROW row;
+
+    if (list == NULL)
+        return NULL;
+    mysql_data_seek(list, 0);
+    while ((row = mysql_fetch_row(list)) != NULL) {
+        const char *uuid = mysql_num_fields(list) > 4 ? row[4] : NULL;
+
+        if (row[0] == NULL || strtoul(row[0], NULL, 10) != id)
+            continue;
+        if (uuid == NULL || our_uuid == NULL || strcasecmp(uuid, our_uuid) != 0)
+            return row;
+    }
+    return NULL;
+}
+
+/* MariaDB shows no UUIDs: an entry with our id may be what is left of ourselves, killed a moment ago. The source
+   notices that with its next heartbeats, so a real clash is one that stays. */
+static bool wait_for_id(MYSQL *source, const gf_server_info *info, unsigned id, const char *our_uuid, gf_error *err)
+{
+    uint64_t until = gf_now_ms() + (info->flavor == GF_FLAVOR_MARIADB ? GHOST_MS : 0);
+
+    for (;;) {
+        MYSQL_RES *list;
+        MYSQL_ROW row;
+        bool again;
+
+        if (!list_replicas(&list, source, info, err))
+            return false;
+        row = other_user(list, id, our_uuid);
+        again = row != NULL && gf_now_ms() < until;
+        if (row != NULL && !again)
+            gf_fail(err, GF_ERR_CONFIG,
+                    "server id %u is used by another replica of the source (host '%s', port %s): choose a free one, "
+                    "or 0 to have one chosen",
+                    id, row[1] == NULL ? "" : row[1], row[2] == NULL ? "0" : row[2]);
+        mysql_free_result(list);
+        if (!again)
+            return row == NULL;
+        usleep(POLL_US);
+    }
+}
+
+/* The same UUID tries the same ids, so a restarted job without a remembered id comes back as itself. */
+static unsigned candidate(const char *our_uuid, unsigned attempt)
+{
+    uint64_t hash = our_uuid == NULL ? 0 : gf_hash(our_uuid, strlen(our_uuid), attempt);
+
+    return 0x40000000U | (unsigned)(hash & 0x3fffffffU);
+}
+
+bool gf_replica_choose_id(unsigned *out, MYSQL *source, const gf_server_info *info, unsigned wanted,
+                          const char *our_uuid, gf_error *err)
+{
+    MYSQL_RES *list;
+    unsigned attempt = 0;
+
+    if (wanted != 0 && wanted == info->server_id)
+        return gf_fail(err, GF_ERR_CONFIG,
+                       "server id %u is the source's own: choose a free one, or 0 to have one chosen", wanted);
+    if (wanted != 0) {
+        *out = wanted;
+        return wait_for_id(source, info, wanted, our_uuid, err);
+    }
+    if (!list_replicas(&list, source, info, err))
+        return false;
+    do {
+        *out = candidate(our_uuid, attempt++);
+    } while (*out == info->server_id || other_user(list, *out, our_uuid) != NULL);
+    mysql_free_result(list);
+    return true;
+}
+
+/* ---- is our place still there? ---- */
+
+/* "binlog_expire_logs_seconds=2592000", for people. Nothing when the server doesn't tell. */
+static void retention_text(gf_buf *out, MYSQL *source)
+{
+    MYSQL_RES *result = gf_server_query(source, "read the retention of binlogs", NULL,
+                                        "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('binlog_expire_logs_seconds', "
+                                        "'expire_logs_days', 'binlog_expire_logs_auto_purge')");
+    MYSQL_ROW row;
+
+    if (result == NULL)
+        return;
+    while ((row = mysql_fetch_row(result)) != NULL)
+        gf_buf_printf(out, "%s%s=%s", out->len == 0 ? "" : ", ", row[0], row[1] == NULL ? "" : row[1]);
+    mysql_free_result(result);
+}
+
+static bool fail_gone(gf_error *err, MYSQL *source, const char *missing, const char *there)
+{
+    gf_buf retention = {0};
+
+    retention_text(&retention, source);
+    gf_fail(err, GF_ERR_GONE,
+            "the source no longer has what is needed to go on: %.400s; there is %.300s; retention on the source: %s; "
+            "this job has to start anew, and a longer retention prevents the next time",
+            missing, there, gf_buf_cstr(&retention));
+    gf_buf_free(&retention);
+    return false;
+}
+
+static bool set_difference(char **out, MYSQL *source, const char *a, const char *b, gf_error *err)
+{
+    if (!gf_server_scalar(out, source, "compare GTID sets", err, "SELECT GTID_SUBTRACT(%s, %s)", a, b))
+        return false;
+    if (*out == NULL)
+        *out = gf_strdup("");
+    return true;
+}
+
+/* What of ours the source does not have. A transaction reaches replicas before it is recorded in gtid_executed, so
+   one that we applied in the last moment may still be on its way there. */
+static bool unknown_to_source(char **out, MYSQL *source, const char *ours, gf_error *err)
+{
+    uint64_t until = gf_now_ms() + RECORDED_MS;
+
+    for (;;) {
+        if (!set_difference(out, source, ours, "@@global.gtid_executed", err))
+            return false;
+        if ((*out)[0] == '\0' || gf_now_ms() >= until)
+            return true;
+        free(*out);
+        *out = NULL;
+        usleep(POLL_US);
+    }
+}
+
+static bool set_available(MYSQL *source, const gf_gtid_set *ours, gf_error *err)
+{
+    gf_buf text = {0}, quoted = {0}, missing = {0};
+    char *purged = NULL, *unknown = NULL, *executed = NULL;
+    bool ok = false;
+
+    gf_gtid_set_text(ours, &text);
+    gf_buf_quote(&quoted, text.data, text.len);
+    if (!set_difference(&purged, source, "@@global.gtid_purged", gf_buf_cstr(&quoted), err) ||
+        !unknown_to_source(&unknown, source, gf_buf_cstr(&quoted), err) ||
+        !gf_server_scalar(&executed, source, "read gtid_executed", err, "SELECT @@global.gtid_executed"))
+        goto out;
+    if (purged[0] != '\0') {
+        gf_buf_printf(&missing, "transactions %.300s have been purged", purged);
+        fail_gone(err, source, gf_buf_cstr(&missing), executed == NULL ? "" : executed);
+    } else if (unknown[0] != '\0') {
+        gf_buf_printf(&missing,
+                      "it does not know transactions %.300s, which have been applied: another server, or one "
+                      "that was restored",
+                      unknown);
+        fail_gone(err, source, gf_buf_cstr(&missing), executed == NULL ? "" : executed);
+    } else {
+        ok = true;
+    }
+out:
+    free(purged);
+    free(unknown);
+    free(executed);
+    gf_buf_free(&text);
+    gf_buf_free(&quoted);
+    gf_buf_free(&missing);
+    return ok;
+}
+
+typedef struct {
+    char oldest[GF_BINLOG_NAME_MAX], newest[GF_BINLOG_NAME_MAX];
+    bool found;    /* the file that was asked for */
+    uint64_t size; /* its size */
+} binlogs;
+
+static bool list_binlogs(binlogs *out, MYSQL *source, const gf_server_info *info, const char *file, gf_error *err)
+{
+    MYSQL_RES *result = gf_server_query(source, "list the source's binlogs", err, "SHOW BINARY LOGS");
+    MYSQL_ROW row;
+
+    memset(out, 0, sizeof *out);
+    if (result == NULL) {
+        if (mysql_errno(source) == ER_PRIVILEGE)
+            gf_fail_context(err, "missing grant, run GRANT %s ON *.* TO ... on the source",
+                            info->flavor == GF_FLAVOR_MARIADB ? "BINLOG MONITOR" : "REPLICATION CLIENT");
+        else if (mysql_errno(source) == ER_NO_BINARY_LOGGING)
+            err->kind = GF_ERR_CONFIG;
+        return false;
+    }
+    while ((row = mysql_fetch_row(result)) != NULL) {
+        if (row[0] == NULL || row[1] == NULL)
+            continue;
+        if (out->oldest[0] == '\0')
+            snprintf(out->oldest, sizeof out->oldest, "%s", row[0]);
+        snprintf(out->newest, sizeof out->newest, "%s", row[0]);
+        if (strcmp(row[0], file) == 0) {
+            out->found = true;
+            out->size = strtoull(row[1], NULL, 10);
+        }
+    }
+    mysql_free_result(result);
+    return true;
+}
+
+static bool file_available(MYSQL *source, const gf_server_info *info, const gf_position *from, gf_error *err)
+{
+    gf_buf missing = {0}, there = {0};
+    binlogs logs;
+
+    if (!list_binlogs(&logs, source, info, from->file, err))
+        return false;
+    if (logs.found && from->offset <= logs.size)
+        return true;
+    gf_buf_printf(&missing, "binlog %s at %llu", from->file, (unsigned long long)from->offset);
+    if (logs.found)
+        gf_buf_printf(&there, "a file of that name with %llu bytes only: another server, or one that was reset",
+                      (unsigned long long)logs.size);
+    else
+        gf_buf_printf(&there, "%s to %s", logs.oldest, logs.newest);
+    fail_gone(err, source, gf_buf_cstr(&missing), gf_buf_cstr(&there));
+    gf_buf_free(&missing);
+    gf_buf_free(&there);
+    return false;
+}
+
+static const gf_maria_gtid *of_domain(const gf_maria_pos *pos, uint32_t domain)
+{
+    for (size_t i = 0; i < pos->count; i++) {
+        if (pos->items[i].domain == domain)
+            return &pos->items[i];
+    }
+    return NULL;
+}
+
+/* The position as text at the start of the oldest binlog, and the one of its end. */
+static bool read_maria_range(gf_maria_pos *oldest, gf_maria_pos *end, MYSQL *source, const gf_server_info *info,
+                             gf_error *err)
+{
+    binlogs logs;
+    char *first = NULL, *last = NULL;
+    gf_buf name = {0};
+    bool ok = false;
+
+    if (!list_binlogs(&logs, source, info, "", err))
+        return false;
+    gf_buf_quote(&name, logs.oldest, strlen(logs.oldest));
+    if (gf_server_scalar(&first, source, "read the oldest binlog's GTIDs", err, "SELECT BINLOG_GTID_POS(%s, 4)",
+                         gf_buf_cstr(&name)) &&
+        gf_server_scalar(&last, source, "read gtid_binlog_pos", err, "SELECT @@global.gtid_binlog_pos"))
+        ok = gf_maria_pos_parse(oldest, first == NULL ? "" : first, err) &&
+             gf_maria_pos_parse(end, last == NULL ? "" : last, err);
+    gf_buf_free(&name);
+    free(first);
+    free(last);
+    return ok;
+}
+
+static bool domains_available(MYSQL *source, const gf_position *from, const gf_maria_pos *oldest,
+                              const gf_maria_pos *end, gf_error *err)
+{
+    gf_buf missing = {0}, there = {0};
+    bool ok;
+
+    for (size_t i = 0; i < oldest->count; i++) {
+        const gf_maria_gtid *ours = of_domain(&from->maria, oldest->items[i].domain);
+
+        if (ours == NULL || ours->seq < oldest->items[i].seq)
+            gf_buf_printf(&missing, "%stransactions of domain %lu behind %llu", missing.len == 0 ? "" : ", ",
+                          (unsigned long)oldest->items[i].domain, ours == NULL ? 0ULL : (unsigned long long)ours->seq);
+    }
+    for (size_t i = 0; i < from->maria.count; i++) {
+        const gf_maria_gtid *ours = &from->maria.items[i], *theirs = of_domain(end, ours->domain);
+
+        if (theirs != NULL && theirs->seq < ours->seq)
+            gf_buf_printf(&missing, "%sGTID %lu-%lu-%llu, which has been applied", missing.len == 0 ? "" : ", ",
+                          (unsigned long)ours->domain, (unsigned long)ours->server, (unsigned long long)ours->seq);
+    }
+    ok = missing.len == 0;
+    if (!ok) {
+        gf_buf_str(&there, "what follows ");
+        gf_maria_pos_text(oldest, &there);
+        gf_buf_str(&there, " up to ");
+        gf_maria_pos_text(end, &there);
+        fail_gone(err, source, gf_buf_cstr(&missing), gf_buf_cstr(&there));
+    }
+    gf_buf_free(&missing);
+    gf_buf_free(&there);
+    return ok;
+}
+
+static bool maria_available(MYSQL *source, const gf_server_info *info, const gf_position *from, gf_error *err)
+{
+    gf_maria_pos oldest = {0}, end = {0};
+    bool ok = read_maria_range(&oldest, &end, source, info, err) && domains_available(source, from, &oldest, &end, err);
+
+    gf_maria_pos_free(&oldest);
+    gf_maria_pos_free(&end);
+    return ok;
+}
+
+bool gf_replica_available(MYSQL *source, const gf_server_info *info, const gf_position *from, gf_error *err)
+{
+    if (info->flavor == GF_FLAVOR_MARIADB && from->maria.count > 0)
+        return maria_available(source, info, from, err);
+    if (info->flavor == GF_FLAVOR_MYSQL && info->gtids && from->gtids != NULL)
+        return set_available(source, from->gtids, err);
+    if (from->file[0] == '\0')
+        return gf_fail(err, GF_ERR_GONE,
+                       from->gtids == NULL ? "the position to resume from names neither a binlog file nor GTIDs"
+                                           : "the position to resume from is made of GTIDs alone, but the source has "
+                                             "gtid_mode other than ON now");
+    return file_available(source, info, from, err);
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * connect.c - opening a connection: transport, TLS, authentication, limits.
+ *
+ * TLS. MYSQL_OPT_SSL_ENFORCE promises more than it keeps: against a server without TLS libmariadb 3.3 goes on in clear
+ * text unless the server's identity is to be verified or a fingerprint is set, other versions refuse. So
+ *   preferred   a refusal for that very reason is answered by one more attempt in clear text; a handshake that fails in
+ *               another way is an error, or anybody in the middle could switch TLS off
+ *   required    a connection that came out in clear text is closed again
+ *   verified    clear text must not even be tried, since a false server may ask for the password then: see tls_probe.h
+ */
+#include <errmsg.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/x509.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "session.h"
+
+enum {
+    CONNECT_TIMEOUT = 10,
+    /* A peer that vanished without a word: first question after 30 s of silence, given up after 60. A statement may
+       take hours, so silence alone says nothing on connections other than the stream's. */
+    KEEPALIVE_IDLE = 30,
+    KEEPALIVE_INTERVAL = 10,
+    KEEPALIVE_COUNT = 3,
+    GONE_MS = 60000
+};
+
+/* Servers send packets of up to 1 GiB and a status byte, and libmariadb wants its limit above that. */
+static const unsigned long MAX_PACKET = 0x7fffffffUL;
+
+/* libmariadb's own initialisation is not safe against a second thread. Its TLS writes raise SIGPIPE when the server
+   is gone: as an error code we learn it just as well. Process-wide, hence here and only once. */
+static void initialise_library(void)
+{
+    struct sigaction now;
+
+    mysql_library_init(0, NULL, NULL);
+    if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+        signal(SIGPIPE, SIG_IGN);
+}
+
+static void address_text(gf_buf *out, const gf_server_config *cfg)
+{
+    if (cfg->socket != NULL)
+        gf_buf_printf(out, "%s %s", cfg->role == NULL ? "server" : cfg->role, cfg->socket);
+    else
+        gf_buf_printf(out, "%s %s:%u", cfg->role == NULL ? "server" : cfg->role, cfg->host, cfg->port);
+}
+
+/* ---- TLS ---- */
+
+static bool given(const char *text)
+{
+    return text != NULL && text[0] != '\0';
+}
+
+static void set_flag(MYSQL *db, enum mysql_option option, bool on)
+{
+    my_bool value = on ? 1 : 0;
+
+    mysql_optionsv(db, option, &value);
+}
+
+static bool check_tls_config(const gf_server_config *cfg, gf_error *err)
+{
+    const char *const files[][2] = {
+        {"certificate authority", cfg->tls_ca}, {"client certificate", cfg->tls_cert}, {"client key", cfg->tls_key}};
+
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        if (given(files[i][1]) && access(files[i][1], R_OK) != 0) {
+            gf_fail_errno(err, "read the TLS %s %s", files[i][0], files[i][1]);
+            err->kind = GF_ERR_CONFIG;
+            return false;
+        }
+    }
+    if (given(cfg->tls_cert) != given(cfg->tls_key))
+        return gf_fail(err, GF_ERR_CONFIG, "a TLS client certificate needs its key and the other way round");
+    if (cfg->tls == GF_TLS_VERIFY_IDENTITY && given(cfg->tls_server_name) &&
+        (cfg->host == NULL || strcmp(cfg->tls_server_name, cfg->host) != 0))
+        return gf_fail(err, GF_ERR_CONFIG,
+                       "the server's certificate can only be verified for the name that is connected to (%s), not for "
+                       "%s: give that name as the host, or verify the authority alone (verify_ca)",
+                       cfg->host == NULL ? "localhost" : cfg->host, cfg->tls_server_name);
+    return true;
+}
+
+static void set_authority(MYSQL *db, const gf_server_config *cfg)
+{
+    if (given(cfg->tls_ca)) {
+        mysql_optionsv(db, MYSQL_OPT_SSL_CA, cfg->tls_ca);
+        return;
+    }
+    /* None given: those that the machine trusts. */
+    if (access(X509_get_default_cert_file(), R_OK) == 0)
+        mysql_optionsv(db, MYSQL_OPT_SSL_CA, X509_get_default_cert_file());
+    mysql_optionsv(db, MYSQL_OPT_SSL_CAPATH, X509_get_default_cert_dir());
+}
+
+static void set_tls(MYSQL *db, const gf_server_config *cfg, bool enforce)
+{
+    /* Versions of the library differ in what they verify unasked, so it is always said. */
+    set_flag(db, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, enforce && cfg->tls == GF_TLS_VERIFY_IDENTITY);
+    set_flag(db, MYSQL_OPT_SSL_ENFORCE, enforce);
+    if (!enforce)
+        return;
+    if (cfg->tls == GF_TLS_VERIFY_CA || cfg->tls == GF_TLS_VERIFY_IDENTITY)
+        set_authority(db, cfg);
+    if (given(cfg->tls_cert)) {
+        mysql_optionsv(db, MYSQL_OPT_SSL_CERT, cfg->tls_cert);
+        mysql_optionsv(db, MYSQL_OPT_SSL_KEY, cfg->tls_key);
+    }
+}
+
+/* The library's own refusal, made before anything was sent to the server. */
+static bool server_has_no_tls(MYSQL *db)
+{
+    return mysql_errno(db) == CR_SSL_CONNECTION_ERROR && strstr(mysql_error(db), "does not support it") != NULL;
+}
+
+/* ---- one attempt ---- */
+
+static void set_timeout(MYSQL *db, enum mysql_option option, unsigned seconds)
+{
+    if (seconds > 0)
+        mysql_optionsv(db, option, &seconds);
+}
+
+static void set_options(MYSQL *db, const gf_server_config *cfg, gf_conn_use use)
+{
+    unsigned connect_timeout = cfg->connect_timeout > 0 ? cfg->connect_timeout : CONNECT_TIMEOUT;
+    my_bool reconnect = 0; /* it would come back with another session and never say so */
+    unsigned protocol = cfg->socket != NULL ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP; /* also for "localhost" */
+
+    set_timeout(db, MYSQL_OPT_CONNECT_TIMEOUT, connect_timeout);
+    set_timeout(db, MYSQL_OPT_READ_TIMEOUT, cfg->read_timeout);
+    set_timeout(db, MYSQL_OPT_WRITE_TIMEOUT, cfg->write_timeout);
+    mysql_optionsv(db, MYSQL_OPT_MAX_ALLOWED_PACKET, &MAX_PACKET);
+    mysql_optionsv(db, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    mysql_optionsv(db, MYSQL_OPT_RECONNECT, &reconnect);
+    mysql_optionsv(db, MYSQL_OPT_PROTOCOL, &protocol);
+    mysql_optionsv(db, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "gfreplica");
+    if (use == GF_CONN_STREAM)
+        mysql_optionsv(db, MYSQL_OPT_CONNECT_ATTR_ADD, "_client_role", "binary_log_listener");
+}
+
+/* *db is NULL afterwards only when the library could not even be used. */
+static bool attempt(MYSQL **db, const gf_server_config *cfg, gf_conn_use use, bool tls)
+{
+    *db = mysql_init(NULL);
+    if (*db == NULL)
+        gf_oom();
+    set_options(*db, cfg, use);
+    set_tls(*db, cfg, tls);
+    return mysql_real_connect(*db, cfg->socket != NULL ? "localhost" : cfg->host, cfg->user, cfg->password, NULL,
+                              cfg->port, cfg->socket, 0) != NULL;
+}
+
+static void watch_peer(MYSQL *db)
+{
+    static const struct {
+        int level, name, value;
+    } options[] = {
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE},
+        {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL},
+        {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, GONE_MS},
+    };
+    int fd = (int)mysql_get_socket(db);
+
+    /* A refusal costs nothing but a later notice. */
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+        (void)setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof options[i].value);
+}
+
+/* ---- errors ---- */
+
+static bool is_refusal_of_certificate(const char *text)
+{
+    return strcasestr(text, "certificate") != NULL || strstr(text, "does not support it") != NULL ||
+           strcasestr(text, "unsupported protocol") != NULL || strcasestr(text, "no shared cipher") != NULL;
+}
+
+static void fail_connect(gf_error *err, MYSQL *db, const gf_server_config *cfg, const gf_buf *address)
+{
+    gf_fail_mysql(err, db, "connect to %.*s as %s", (int)address->len, (const char *)address->data,
+                  cfg->user == NULL ? "(no user)" : cfg->user);
+    if (mysql_errno(db) != CR_SSL_CONNECTION_ERROR || !is_refusal_of_certificate(mysql_error(db)))
+        return;
+    err->kind = GF_ERR_CONFIG; /* trying again would not change it */
+    if (server_has_no_tls(db))
+        snprintf(err->text + strlen(err->text), sizeof err->text - strlen(err->text),
+                 ": give the server a certificate or set its TLS mode to preferred or off");
+}
+
+bool gf_server_connect(MYSQL **out, const gf_server_config *cfg, gf_conn_use use, gf_error *err)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    /* Nobody can listen on a unix socket: there "preferred" means without. */
+    bool tls = cfg->tls != GF_TLS_OFF && (cfg->tls != GF_TLS_PREFERRED || cfg->socket == NULL);
+    gf_buf address = {0};
+    MYSQL *db = NULL;
+    bool ok = false;
+
+    *out = NULL;
+    pthread_once(&once, initialise_library);
+    mysql_thread_init();
+    address_text(&address, cfg);
+    if (tls && !check_tls_config(cfg, err)) {
+        gf_fail_context(err, "connect to %s", gf_buf_cstr(&address));
+        goto out;
+    }
+    ok = attempt(&db, cfg, use, tls);
+    if (!ok && tls && cfg->tls == GF_TLS_PREFERRED && server_has_no_tls(db)) {
+        mysql_close(db);
+        ok = attempt(&db, cfg, use, false);
+    }
+    if (!ok) {
+        fail_connect(err, db, cfg, &address);
+        goto out;
+    }
+    if (cfg->socket == NULL)
+        watch_peer(db);
+    ok = gf_session_setup(db, cfg, use, err) || gf_fail_context(err, "%s", gf_buf_cstr(&address));
+    if (ok) {
+        *out = db;
+        db = NULL;
+    }
+out:
+    gf_server_close(db);
+    gf_buf_free(&address);
+    return ok;
+}
+
+void gf_server_close(MYSQL *db)
+{
+    if (db != NULL)
+        mysql_close(db);
+}
