@@ -143,9 +143,10 @@ demo: deps
 
 # --- the rest --------------------------------------------------------------------------------------------------------
 
+# Both come from the table of options; written beside first, so that a failure leaves the old ones.
 docs: build
-	$(BIN) help --markdown >$(B)/configuration.md
-	mv $(B)/configuration.md docs/configuration.md
+	$(BIN) docs configuration >$(B)/configuration.md && mv $(B)/configuration.md docs/configuration.md
+	$(BIN) docs man >$(B)/gfreplica.1 && mv $(B)/gfreplica.1 docs/gfreplica.1
 
 install: build
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/gfreplica

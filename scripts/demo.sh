@@ -244,7 +244,7 @@ a_third_is_there() {
 }
 
 stage_is() {
-    "$gfreplica" status --checkpoint-dir "$state" 2>/dev/null | grep -q "$1"
+    "$gfreplica" status --checkpoint-dir "$state" 2>/dev/null | head -n 1 | grep -qw "$1"
 }
 
 mover_ended() {
