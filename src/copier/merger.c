@@ -585,3 +585,13 @@ bool gf_merger_stopped(gf_merger *m)
     pthread_mutex_unlock(&m->lock);
     return stopped;
 }
+
+bool gf_merger_finished(gf_merger *m)
+{
+    bool finished;
+
+    pthread_mutex_lock(&m->lock);
+    finished = m->alive == 0 && gf_plan_keyed_read(m->plan);
+    pthread_mutex_unlock(&m->lock);
+    return finished;
+}

@@ -15,6 +15,10 @@ bool gf_window_again(const gf_window *w);
 
 bool gf_merger_stopped(gf_merger *m);
 
+/* Every range is read and every chunk is merged: nothing can come back. One question, because between two of them a
+   chunk may be thrown. */
+bool gf_merger_finished(gf_merger *m);
+
 /* How many bytes of recorded keys are kept in all before chunks are thrown to make room. Before the first window. */
 void gf_merger_limit(gf_merger *m, size_t bytes);
 

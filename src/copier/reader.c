@@ -383,7 +383,7 @@ static bool read_range(reader *r, gf_range *range, gf_error *err)
 
 /* ---- the thread ---- */
 
-/* A range to read; NULL: all is read and merged, so that nothing can come back, or stopping. */
+/* A range to read; NULL: all is read and merged, or stopping. */
 static gf_range *next_range(gf_copier *c)
 {
     const gf_copier_options *opt = &c->opt;
@@ -393,7 +393,7 @@ static gf_range *next_range(gf_copier *c)
         range = gf_plan_take(opt->plan);
         if (range != NULL)
             return range;
-        if (gf_plan_keyed_read(opt->plan) && gf_merger_idle(opt->merger))
+        if (gf_merger_finished(opt->merger))
             return NULL;
         pause_reader(c, LOOK_AGAIN_MS);
     }
