@@ -218,6 +218,10 @@ void gf_literal_store(gf_buf *out, const gf_column *col, const gf_value *v, bool
 
 void gf_literal_compare(gf_buf *out, const gf_column *col, const gf_value *v)
 {
+    if (col->type == GF_T_SET && v->kind == GF_V_UINT) {
+        put_int(out, (int64_t)v->u); /* both servers take a SET's 64 bits for a signed number when they compare it */
+        return;
+    }
     if (put_simple(out, v))
         return;
     if (v->kind == GF_V_JSON) {

@@ -35,18 +35,20 @@ static void put_cast(gf_buf *out, const gf_column *col, gf_slice bytes)
 static void put_exact(gf_buf *out, const gf_column *col, const gf_value *v)
 {
     bool text = v->kind == GF_V_BYTES && col->charset != NULL;
+    bool bytes_only = v->kind == GF_V_JSON || (v->kind == GF_V_BYTES && col->type == GF_T_VECTOR) ||
+                      (text && v->bytes.len > INDEXED_MAX);
 
-    if (v->kind == GF_V_JSON || (v->kind == GF_V_BYTES && col->type == GF_T_VECTOR)) {
-        put_cast(out, col, v->bytes);
-    } else if (text && v->bytes.len > INDEXED_MAX) {
-        put_cast(out, col, v->bytes);
-    } else {
-        put_compare(out, col, "<=>", v);
-        if (text) {
-            gf_buf_str(out, " AND ");
-            put_cast(out, col, v->bytes);
-        }
+    if (v->kind == GF_V_NULL) { /* IS NULL: a VECTOR refuses <=> */
+        gf_buf_ident(out, col->name);
+        gf_buf_str(out, " IS NULL");
+        return;
     }
+    if (!bytes_only)
+        put_compare(out, col, "<=>", v);
+    if (text && !bytes_only)
+        gf_buf_str(out, " AND ");
+    if (text || bytes_only)
+        put_cast(out, col, v->bytes);
     if (v->kind == GF_V_DOUBLE && v->d == 0) { /* 0 and -0 compare equal but print apart */
         gf_buf_str(out, " AND CONCAT(");
         gf_buf_ident(out, col->name);
@@ -91,34 +93,45 @@ void gf_literal_where(gf_buf *out, const gf_table *t, const gf_value *row)
 
 /* ---- a place in key order ---- */
 
+/* Each operator by the part's direction, and what the last part adds to it: "" or "=". */
+typedef struct {
+    const char *up, *down, *suffix;
+} direction;
+
+static void put_beyond(gf_buf *out, const gf_column *col, const char *op, const char *suffix, const gf_value *v)
+{
+    bool relaxed = false;
+
+    gf_buf_ident(out, col->name);
+    if (col->type == GF_T_SET) /* ordered as an unsigned number, but compared as a signed one: make it unsigned */
+        gf_buf_str(out, "|0");
+    gf_buf_str(out, op);
+    gf_buf_str(out, suffix);
+    if (col->type == GF_T_SET)
+        gf_literal_store(out, col, v, &relaxed);
+    else
+        gf_literal_compare(out, col, v);
+}
+
 /* (first parts equal AND part i beyond), for each i, with OR between: the form whose ranges both servers find. */
-static void put_beyond(gf_buf *out, const gf_table *t, const gf_key *key, const gf_value *values, const char *up,
-                       const char *down, const char *suffix)
+static void put_ranges(gf_buf *out, const gf_table *t, const gf_key *key, const gf_value *values, const direction *d)
 {
     for (unsigned last = 0; last < key->part_count; last++) {
         gf_buf_str(out, last == 0 ? "((" : " OR (");
-        for (unsigned i = 0; i <= last; i++) {
-            const gf_key_part *part = &key->parts[i];
-            const gf_column *col = &t->columns[part->column];
-
-            if (i > 0)
-                gf_buf_str(out, " AND ");
-            gf_buf_ident(out, col->name);
-            if (i < last)
-                gf_buf_byte(out, '=');
-            else
-                gf_buf_str(out, part->descending ? down : up);
-            if (i == last && last + 1 == key->part_count)
-                gf_buf_str(out, suffix);
-            gf_literal_compare(out, col, &values[i]);
+        for (unsigned i = 0; i < last; i++) {
+            put_compare(out, &t->columns[key->parts[i].column], "=", &values[i]);
+            gf_buf_str(out, " AND ");
         }
+        const gf_key_part *part = &key->parts[last];
+
+        put_beyond(out, &t->columns[part->column], part->descending ? d->down : d->up,
+                   last + 1 == key->part_count ? d->suffix : "", &values[last]);
         gf_buf_byte(out, ')');
     }
     gf_buf_byte(out, ')');
 }
 
-static bool put_place(gf_buf *out, const gf_table *t, gf_slice encoded, const char *up, const char *down,
-                      const char *suffix, gf_error *err)
+static bool put_place(gf_buf *out, const gf_table *t, gf_slice encoded, const direction *d, gf_error *err)
 {
     assert(t->identity >= 0);
     const gf_key *key = &t->keys[t->identity];
@@ -126,7 +139,7 @@ static bool put_place(gf_buf *out, const gf_table *t, gf_slice encoded, const ch
     bool ok = gf_key_decode(values, t, key, encoded);
 
     if (ok)
-        put_beyond(out, t, key, values, up, down, suffix);
+        put_ranges(out, t, key, values, d);
     else
         gf_fail(err, GF_ERR_DATA, "table %s: a saved place in its key %s does not fit the key", t->label, key->name);
     free(values);
@@ -135,12 +148,12 @@ static bool put_place(gf_buf *out, const gf_table *t, gf_slice encoded, const ch
 
 bool gf_literal_after(gf_buf *out, const gf_table *t, gf_slice encoded, gf_error *err)
 {
-    return put_place(out, t, encoded, ">", "<", "", err);
+    return put_place(out, t, encoded, &(direction){">", "<", ""}, err);
 }
 
 bool gf_literal_upto(gf_buf *out, const gf_table *t, gf_slice encoded, gf_error *err)
 {
-    return put_place(out, t, encoded, "<", ">", "=", err);
+    return put_place(out, t, encoded, &(direction){"<", ">", "="}, err);
 }
 
 void gf_literal_order(gf_buf *out, const gf_table *t)
