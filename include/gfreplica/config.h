@@ -54,6 +54,7 @@ typedef struct {
     char *checkpoint_dir;
     char *config_path;   /* NULL when all came by flags */
     char *resume_state;  /* -resumestate file, NULL */
+    char *resume_text;   /* StateToResumeFrom: the state itself as JSON text, NULL; resume_state wins */
     char *marker_db;     /* "_gfreplica" */
     char *job;           /* name of this job in the marker, "default" */
 
@@ -73,6 +74,7 @@ typedef struct {
     bool no_marker;                 /* never use a marker, checkpoint only */
     bool take_over;                 /* a marker of another job in our tables is replaced */
     bool skip_target_verification, skip_foreign_keys_check;
+    bool allow_super_on_read_only;  /* AllowSuperUserOnReadOnly: target's read_only is no obstacle */
     gf_names create_first;          /* TablesToBeCreatedFirst, "db.table" */
     gf_renames map_collation;       /* --map-collation A=B */
     bool create_objects;            /* triggers, views, routines, events are created at the cutover */
@@ -95,6 +97,7 @@ typedef struct {
     unsigned wait_for_replication;      /* seconds, 0 = forever */
 
     bool verbose, dry_run, log_json, progress_line;
+    unsigned log_level; /* a gf_log_level; verbose has made it debug already */
 } gf_config;
 
 #endif
