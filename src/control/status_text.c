@@ -105,7 +105,7 @@ static void add_copied(gf_buf *out, const gf_state *s)
         gf_buf_str(out, " of about ");
         add_count(out, s->rows_estimate);
     }
-    if (s->rows_per_second > 0 && gf_status_alive(s)) {
+    if (s->rows_per_second > 0 && s->stage == GF_STAGE_COPYING && gf_status_alive(s)) {
         gf_buf_str(out, ", ");
         add_count(out, (uint64_t)s->rows_per_second);
         gf_buf_str(out, " a second");
@@ -144,7 +144,7 @@ static void add_tables(gf_buf *out, const gf_state *s)
     }
     if (copying > shown || waiting > 0) {
         add_label(out, "");
-        gf_buf_printf(out, "and %zu more being copied, %zu waiting\n", copying - shown, waiting);
+        gf_buf_printf(out, "%zu more being copied, %zu waiting\n", copying - shown, waiting);
     }
 }
 
@@ -154,7 +154,7 @@ static void add_stream(gf_buf *out, const gf_state *s)
     add_count(out, s->changes_applied);
     gf_buf_str(out, " row changes of ");
     add_count(out, s->transactions_applied);
-    gf_buf_str(out, " transactions since the start of this run\n");
+    gf_buf_str(out, " transactions\n");
     add_label(out, "position");
     if (s->position.file[0] != '\0' || s->position.gtids != NULL || s->position.maria.count > 0)
         gf_position_text(&s->position, out);
