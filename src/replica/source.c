@@ -312,7 +312,7 @@ static bool domains_available(MYSQL *source, const gf_position *from, const gf_m
     }
     ok = missing.len == 0;
     if (!ok) {
-        gf_buf_str(&there, "what follows ");
+        gf_buf_str(&there, oldest->count == 0 ? "everything" : "what follows ");
         gf_maria_pos_text(oldest, &there);
         gf_buf_str(&there, " up to ");
         gf_maria_pos_text(end, &there);
