@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * check_parts.h - what the files of the preflight share; private to them.
+ *
+ *   check.c          runs the parts, keeps the report
+ *   check_server.c   versions and settings of both servers
+ *   check_grants.c   SHOW GRANTS read, and what of it is missing
+ *   check_tables.c   keys, engines, collations, names: table by table
+ *   check_foreign.c  foreign keys
+ *
+ * A part returns false only when it could not ask; what it finds goes into the report.
+ */
+#ifndef JOB_CHECK_PARTS_H
+#define JOB_CHECK_PARTS_H
+
+#include "gfreplica/check.h"
+
+/* ---- grants ---- */
+
+typedef struct {
+    bool revoked;     /* a partial revoke of MySQL */
+    char *db;         /* owned: pattern as the server keeps it; NULL = all */
+    char *table;      /* owned; NULL = all */
+    char *privileges; /* owned: ",SELECT,INSERT,", upper case, '_' as ' ' */
+} gf_grant;
+
+typedef struct {
+    gf_grant *items; /* owned */
+    size_t count;
+    char *user; /* owned: 'user'@'host', quoted for a GRANT statement */
+} gf_grants;
+
+GF_MUST_CHECK bool gf_grants_read(gf_grants *out, MYSQL *db, gf_error *err);
+void gf_grants_add(gf_grants *g, const char *line); /* one line of SHOW GRANTS */
+/* db NULL: on *.*; table NULL: on all of db. What is granted on more is granted on less. */
+bool gf_grants_have(const gf_grants *g, const char *privilege, const char *db, const char *table);
+void gf_grants_free(gf_grants *g);
+
+/* ---- the check ---- */
+
+typedef struct {
+    gf_check_report *report;
+    const gf_config *config;
+    MYSQL *source, *target;
+    const gf_server_info *source_info, *target_info;
+    gf_catalog *catalog;
+    const gf_table **tables; /* owned list */
+    size_t table_count;
+    bool begun;  /* the job's tables are on the target already: this is no first start */
+    bool marker; /* the target's grants allow one, and the configuration wants it */
+    gf_grants source_grants, target_grants;
+} gf_check;
+
+void gf_check_problem(gf_check *c, const char *fmt, ...) GF_PRINTF(2, 3);
+void gf_check_warning(gf_check *c, const char *fmt, ...) GF_PRINTF(2, 3);
+
+/* A list of names that stays readable: "a, b and 17 more". {0} is empty. */
+typedef struct {
+    gf_buf text;
+    size_t count;
+} gf_check_names;
+
+void gf_check_name(gf_check_names *list, const char *name);
+const char *gf_check_names_text(gf_check_names *list); /* valid until the next change */
+void gf_check_names_free(gf_check_names *list);
+
+/* A global variable: *out is owned, NULL where the server has no such one. */
+GF_MUST_CHECK bool gf_check_variable(char **out, MYSQL *db, const char *name, gf_error *err);
+
+GF_MUST_CHECK bool gf_check_servers(gf_check *c, gf_error *err);
+GF_MUST_CHECK bool gf_check_grants(gf_check *c, gf_error *err);
+GF_MUST_CHECK bool gf_check_tables(gf_check *c, gf_error *err);
+void gf_check_foreign_keys(gf_check *c);
+
+#endif

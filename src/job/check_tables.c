@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * check_tables.c - what stands against moving this or that table.
+ */
+#include <stdlib.h>
+#include <strings.h>
+
+#include "check_parts.h"
+#include "gfreplica/target.h"
+
+/* ---- what we can't move ---- */
+
+static void check_versioned(gf_check *c)
+{
+    gf_check_names names = {0};
+
+    for (size_t i = 0; i < c->table_count; i++)
+        if (c->tables[i]->system_versioned)
+            gf_check_name(&names, c->tables[i]->label);
+    if (names.count > 0)
+        gf_check_problem(c, "source: system-versioned tables can't be moved with their history yet: %s: leave them out",
+                         gf_check_names_text(&names));
+    gf_check_names_free(&names);
+}
+
+static void check_types(gf_check *c)
+{
+    for (size_t i = 0; i < c->table_count; i++) {
+        const gf_table *t = c->tables[i];
+
+        for (unsigned k = 0; k < t->column_count; k++)
+            if (t->columns[k].type == GF_T_UNKNOWN)
+                gf_check_problem(c,
+                                 "source: %s: column %s is of a type that is not supported (%s): leave the table out",
+                                 t->label, t->columns[k].name, t->columns[k].type_text);
+    }
+}
+
+static bool has_wide_characters(const gf_column *col)
+{
+    return col->charset != NULL && (strcmp(col->charset, "utf8mb4") == 0 || strncmp(col->charset, "utf16", 5) == 0 ||
+                                    strcmp(col->charset, "utf32") == 0 || strcmp(col->charset, "gb18030") == 0);
+}
+
+/* The servers print definitions in three-byte UTF-8: a member's emoji becomes a question mark there. */
+static void check_members(gf_check *c)
+{
+    for (size_t i = 0; i < c->table_count; i++) {
+        const gf_table *t = c->tables[i];
+
+        for (unsigned k = 0; k < t->column_count; k++) {
+            const gf_column *col = &t->columns[k];
+
+            for (unsigned m = 0; has_wide_characters(col) && m < col->member_count; m++)
+                if (strchr(col->members[m], '?') != NULL)
+                    gf_check_warning(c,
+                                     "source: %s: member '%s' of column %s: if its '?' is a character beyond "
+                                     "three-byte UTF-8, which no server prints, the target's definition will differ",
+                                     t->label, col->members[m], col->name);
+        }
+    }
+}
+
+/* ---- keys and engines ---- */
+
+static bool may_lock(const gf_check *c, const gf_table *t)
+{
+    const gf_grants *g = &c->source_grants;
+
+    return (gf_grants_have(g, "RELOAD", NULL, NULL) || gf_grants_have(g, "FLUSH TABLES", NULL, NULL)) &&
+           gf_grants_have(g, "LOCK TABLES", t->db, NULL);
+}
+
+/* Rule K: one exact snapshot, and a marker that knows which changes are in it. */
+static void check_keyless(gf_check *c, const gf_table *t, gf_check_names *allowed)
+{
+    static const char none[] = "has no primary key and no other unique NOT NULL key to name its rows by";
+
+    if (!c->marker)
+        gf_check_problem(c,
+                         "source: %s %s, and without a marker on the target its changes can't be applied exactly once: "
+                         "add a key, leave it out, or allow the marker",
+                         t->label, none);
+    else if (c->source_info->flavor == GF_FLAVOR_MARIADB && !t->transactional)
+        gf_check_problem(c, "source: %s %s, and engine %s gives no exact snapshot of it: add a key or leave it out",
+                         t->label, none, t->engine);
+    else if (c->source_info->flavor == GF_FLAVOR_MYSQL && !c->config->lock_keyless)
+        gf_check_problem(c,
+                         "source: %s %s: add a key, leave it out, or allow that writes to it wait for a moment "
+                         "(--lock-keyless)",
+                         t->label, none);
+    else if (c->source_info->flavor == GF_FLAVOR_MYSQL && !may_lock(c, t))
+        gf_check_problem(c,
+                         "source: %s %s, and the right to lock it for a moment is missing: GRANT RELOAD ON *.* TO %s; "
+                         "GRANT LOCK TABLES ON `%s`.* TO %s",
+                         t->label, none, c->source_grants.user, t->db, c->source_grants.user);
+    else
+        gf_check_name(allowed, t->label);
+}
+
+static void check_keys(gf_check *c)
+{
+    gf_check_names keyless = {0}, engines = {0};
+
+    for (size_t i = 0; i < c->table_count; i++) {
+        const gf_table *t = c->tables[i];
+
+        if (t->identity < 0 && !t->system_versioned && !c->begun)
+            check_keyless(c, t, &keyless);
+        if (!t->transactional)
+            gf_check_name(&engines, t->label);
+    }
+    if (keyless.count > 0)
+        gf_check_warning(c,
+                         "source: tables without a key are copied in one piece each, and their changes found by all "
+                         "columns, which is slow: %s",
+                         gf_check_names_text(&keyless));
+    if (engines.count > 0)
+        gf_check_warning(c, "source: engines without transactions: these tables end equal but may differ meanwhile: %s",
+                         gf_check_names_text(&engines));
+    gf_check_names_free(&keyless);
+    gf_check_names_free(&engines);
+}
+
+/* ---- what the target lacks ---- */
+
+/* Something of the source's by name (a collation, an engine), and where it is used. */
+typedef struct {
+    char *name; /* owned */
+    gf_check_names users;
+} usage;
+
+typedef struct {
+    usage *items;
+    size_t count;
+} usages;
+
+static void use(usages *u, const char *name, const char *user)
+{
+    size_t i;
+
+    for (i = 0; i < u->count; i++)
+        if (strcasecmp(u->items[i].name, name) == 0)
+            break;
+    if (i == u->count) {
+        u->items = gf_realloc(u->items, (i + 1) * sizeof *u->items);
+        u->items[u->count++] = (usage){.name = gf_strdup(name)};
+    }
+    gf_check_name(&u->items[i].users, user);
+}
+
+static void free_usages(usages *u)
+{
+    for (size_t i = 0; i < u->count; i++) {
+        free(u->items[i].name);
+        gf_check_names_free(&u->items[i].users);
+    }
+    free(u->items);
+}
+
+static const char *mapped(const gf_config *config, const char *collation)
+{
+    const gf_renames *map = &config->map_collation;
+
+    for (size_t i = 0; i < map->count; i++)
+        if (strcasecmp(map->from[i], collation) == 0)
+            return map->to[i];
+    return collation;
+}
+
+static void collect_collations(const gf_check *c, usages *out)
+{
+    for (size_t i = 0; i < c->table_count; i++) {
+        const gf_table *t = c->tables[i];
+
+        if (t->collation != NULL)
+            use(out, mapped(c->config, t->collation), t->label);
+        for (unsigned k = 0; k < t->column_count; k++) {
+            const gf_column *col = &t->columns[k];
+            char *user;
+
+            if (col->collation == NULL || (t->collation != NULL && strcmp(col->collation, t->collation) == 0))
+                continue;
+            user = gf_asprintf("%s.%s", t->label, col->name);
+            use(out, mapped(c->config, col->collation), user);
+            free(user);
+        }
+    }
+}
+
+/* utf8mb3_x was called utf8_x before; the target's definition takes the name that it knows. */
+static bool collation_known(gf_check *c, bool *known, const char *name, gf_error *err)
+{
+    const gf_server_info *info = c->target_info;
+    bool full = info->flavor == GF_FLAVOR_MARIADB && info->version >= 101001;
+    const char *rest = strncasecmp(name, "utf8mb3_", 8) == 0 ? name + 8
+                       : strncasecmp(name, "utf8_", 5) == 0  ? name + 5
+                                                             : NULL;
+    gf_buf sql = {0};
+    char *found = NULL;
+    bool ok;
+
+    gf_buf_printf(&sql, "SELECT 1 FROM information_schema.%s WHERE %s IN (",
+                  full ? "COLLATION_CHARACTER_SET_APPLICABILITY" : "COLLATIONS",
+                  full ? "FULL_COLLATION_NAME" : "COLLATION_NAME");
+    gf_buf_quote(&sql, name, strlen(name));
+    if (rest != NULL)
+        gf_buf_printf(&sql, ",'utf8_%s','utf8mb3_%s'", rest, rest);
+    gf_buf_str(&sql, ")");
+    ok = gf_server_scalar(&found, c->target, "look for a collation", err, "%s", gf_buf_cstr(&sql));
+    *known = found != NULL;
+    free(found);
+    gf_buf_free(&sql);
+    return ok;
+}
+
+static bool check_collations(gf_check *c, gf_error *err)
+{
+    usages used = {0};
+    bool known, ok = true;
+
+    collect_collations(c, &used);
+    for (size_t i = 0; ok && i < used.count; i++) {
+        ok = collation_known(c, &known, used.items[i].name, err);
+        if (ok && !known)
+            gf_check_problem(c,
+                             "target: it has no collation %s, used by %s: name one to use instead "
+                             "(--map-collation %s=OTHER)",
+                             used.items[i].name, gf_check_names_text(&used.items[i].users), used.items[i].name);
+    }
+    free_usages(&used);
+    return ok;
+}
+
+static bool engine_known(gf_check *c, bool *known, const char *name, gf_error *err)
+{
+    char *support = NULL;
+    gf_buf sql = {0};
+    bool ok;
+
+    gf_buf_str(&sql, "SELECT SUPPORT FROM information_schema.ENGINES WHERE ENGINE=");
+    gf_buf_quote(&sql, name, strlen(name));
+    ok = gf_server_scalar(&support, c->target, "look for an engine", err, "%s", gf_buf_cstr(&sql));
+    *known = support != NULL && (strcasecmp(support, "YES") == 0 || strcasecmp(support, "DEFAULT") == 0);
+    free(support);
+    gf_buf_free(&sql);
+    return ok;
+}
+
+static bool check_engines(gf_check *c, gf_error *err)
+{
+    usages used = {0};
+    bool known, ok = true;
+
+    for (size_t i = 0; i < c->table_count; i++)
+        use(&used, c->tables[i]->engine, c->tables[i]->label);
+    for (size_t i = 0; ok && i < used.count; i++) {
+        ok = engine_known(c, &known, used.items[i].name, err);
+        if (ok && !known)
+            gf_check_problem(c,
+                             "target: it has no engine %s, used by %s: install it, change the tables' engine, or leave "
+                             "them out",
+                             used.items[i].name, gf_check_names_text(&used.items[i].users));
+    }
+    free_usages(&used);
+    return ok;
+}
+
+/* Collations are told above, once for all tables: a definition is tried with those that are missing left aside. */
+static bool is_about_collation(const gf_error *err)
+{
+    return strstr(err->text, "--map-collation") != NULL;
+}
+
+static void check_definitions(gf_check *c)
+{
+    for (size_t i = 0; i < c->table_count; i++) {
+        const gf_table *t = c->tables[i];
+        char *sql = NULL;
+        gf_error err;
+
+        if (t->create_sql == NULL || t->system_versioned)
+            continue;
+        if (!gf_target_create_sql(&sql, t, c->config, c->source_info, c->target_info, &err) &&
+            !is_about_collation(&err))
+            gf_check_problem(c, "target: %s", err.text);
+        free(sql);
+    }
+}
+
+/* ---- names on the target ---- */
+
+static bool fold_target(const gf_check *c)
+{
+    return c->target_info->lower_case != 0;
+}
+
+static int compare_names(const char *a, const char *b, bool fold)
+{
+    return fold ? strcasecmp(a, b) : strcmp(a, b);
+}
+
+static int by_target(const void *a, const void *b, void *fold)
+{
+    const gf_table *x = *(const gf_table *const *)a, *y = *(const gf_table *const *)b;
+    int order = compare_names(x->target_db, y->target_db, *(bool *)fold);
+
+    return order != 0 ? order : compare_names(x->target_name, y->target_name, *(bool *)fold);
+}
+
+static void check_collisions(gf_check *c)
+{
+    bool fold = fold_target(c);
+    const gf_table **sorted = gf_calloc(c->table_count + 1, sizeof(const gf_table *));
+
+    for (size_t i = 0; i < c->table_count; i++)
+        sorted[i] = c->tables[i];
+    qsort_r(sorted, c->table_count, sizeof(const gf_table *), by_target, &fold);
+    for (size_t i = 1; i < c->table_count; i++)
+        if (by_target(&sorted[i - 1], &sorted[i], &fold) == 0)
+            gf_check_problem(c, "target: %s and %s both become %s.%s: rename one or leave it out", sorted[i - 1]->label,
+                             sorted[i]->label, sorted[i]->target_db, sorted[i]->target_name);
+    free(sorted);
+}
+
+static void check_marker_name(gf_check *c)
+{
+    for (size_t i = 0; !c->config->no_marker && i < c->table_count; i++)
+        if (compare_names(c->tables[i]->target_db, c->config->marker_db, fold_target(c)) == 0) {
+            gf_check_problem(c, "target: %s would go into the marker's own database %s: rename one of them",
+                             c->tables[i]->label, c->config->marker_db);
+            return;
+        }
+}
+
+/* The tables that go to target database `db` are first..end. Names there that are ours: `there[i]` for table i. */
+static bool list_existing(gf_check *c, size_t first, size_t end, char **kinds, gf_error *err)
+{
+    const char *db = c->tables[first]->target_db;
+    gf_buf sql = {0};
+    MYSQL_RES *result;
+    MYSQL_ROW row;
+
+    gf_buf_str(&sql, "SELECT TABLE_NAME,TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA=");
+    gf_buf_quote(&sql, db, strlen(db));
+    result = gf_server_query(c->target, "list the target's tables", err, "%s", gf_buf_cstr(&sql));
+    gf_buf_free(&sql);
+    if (result == NULL)
+        return false;
+    while ((row = mysql_fetch_row(result)) != NULL) {
+        const gf_table wanted = {.target_db = (char *)(uintptr_t)db, .target_name = row[0]}, *key = &wanted;
+        bool fold = fold_target(c);
+        size_t low = first, high = end;
+
+        while (low < high) {
+            size_t middle = low + (high - low) / 2;
+            int order = by_target(&key, &c->tables[middle], &fold);
+
+            if (order == 0) {
+                kinds[middle] = gf_strdup(row[1] != NULL ? row[1] : "");
+                break;
+            }
+            if (order < 0)
+                high = middle;
+            else
+                low = middle + 1;
+        }
+    }
+    mysql_free_result(result);
+    return true;
+}
+
+static bool check_existing(gf_check *c, const gf_table *t, const char *kind, gf_check_names *full, gf_error *err)
+{
+    char *row = NULL;
+
+    if (strcmp(kind, "BASE TABLE") != 0) {
+        gf_check_problem(c, "target: %s.%s is there already and is no table (%s): drop it or rename %s", t->target_db,
+                         t->target_name, kind, t->label);
+        return true;
+    }
+    if (c->config->allow_existing)
+        return true;
+    if (!gf_server_scalar(&row, c->target, "look into a table of the target", err, "SELECT 1 FROM %s LIMIT 1",
+                          t->target_sql))
+        return mysql_errno(c->target) == 1142; /* a missing SELECT is told among the grants */
+    if (row != NULL) {
+        char *name = gf_asprintf("%s.%s", t->target_db, t->target_name);
+
+        gf_check_name(full, name);
+        free(name);
+    }
+    free(row);
+    return true;
+}
+
+static bool check_free_names(gf_check *c, gf_error *err)
+{
+    bool fold = fold_target(c), ok = true;
+    char **kinds = gf_calloc(c->table_count + 1, sizeof *kinds);
+    gf_check_names full = {0};
+
+    qsort_r(c->tables, c->table_count, sizeof(const gf_table *), by_target, &fold);
+    for (size_t first = 0, i = 1; ok && i <= c->table_count; i++) {
+        if (i < c->table_count && compare_names(c->tables[i]->target_db, c->tables[first]->target_db, fold) == 0)
+            continue;
+        ok = list_existing(c, first, i, kinds, err);
+        first = i;
+    }
+    for (size_t i = 0; ok && i < c->table_count; i++)
+        if (kinds[i] != NULL)
+            ok = check_existing(c, c->tables[i], kinds[i], &full, err);
+    if (full.count > 0)
+        gf_check_problem(c,
+                         "target: tables hold rows already: %s: empty or drop them, or allow it "
+                         "(AllowExistingTargetTable)",
+                         gf_check_names_text(&full));
+    gf_check_names_free(&full);
+    for (size_t i = 0; i < c->table_count; i++)
+        free(kinds[i]);
+    free(kinds);
+    return ok;
+}
+
+bool gf_check_tables(gf_check *c, gf_error *err)
+{
+    check_versioned(c);
+    check_types(c);
+    check_keys(c);
+    check_collisions(c);
+    check_marker_name(c);
+    if (c->begun) /* the tables are there, with all that they need */
+        return true;
+    check_members(c);
+    check_definitions(c);
+    return check_collations(c, err) && check_engines(c, err) && check_free_names(c, err);
+}
