@@ -20,6 +20,29 @@ enum { MAX_DEPTH = 128, MAX_NUMBER = 128 };
 
 /* ---- doubles ---- */
 
+/*
+ * A power of two is twice as far from the double above it as from the one below. So a number of 16 digits may read
+ * back as it though it is not the nearest such number, which printf gives: the one above that. The server finds those.
+ */
+static bool shorten_power_of_two(char digits[18], int point, double v)
+{
+    char shorter[17], text[32];
+    unsigned i = 15;
+
+    memcpy(shorter, digits, 16);
+    shorter[16] = '\0';
+    while (shorter[i] == '9' && i > 0)
+        shorter[i--] = '0';
+    if (shorter[i] == '9')
+        return false;
+    shorter[i]++;
+    snprintf(text, sizeof text, "0.%se%d", shorter, point);
+    if (strtod(text, NULL) != v)
+        return false;
+    memcpy(digits, shorter, 16);
+    return true;
+}
+
 /* The fewest digits that read back as v (not zero, finite), and the place of the point: 0.DIGITS * 10^*point. */
 static unsigned shortest_digits(char digits[18], int *point, double v)
 {
@@ -33,13 +56,16 @@ static unsigned shortest_digits(char digits[18], int *point, double v)
 
     unsigned count = 0;
     const char *p = text;
+    int exponent;
 
     for (; *p != 'e'; p++)
         if (*p != '.')
             digits[count++] = *p;
+    *point = atoi(p + 1) + 1;
+    if (count == 17 && frexp(v, &exponent) == 0.5 && shorten_power_of_two(digits, *point, v))
+        count = 16;
     while (count > 1 && digits[count - 1] == '0')
         count--;
-    *point = atoi(p + 1) + 1;
     return count;
 }
 

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "gfreplica/literal.h"
+#include "values_fixture.h"
+
+static char latin1[] = "latin1", utf8[] = "utf8", utf16[] = "utf16", binary[] = "binary";
+
+static gf_value bytes_value(gf_value_kind kind, const char *data, size_t len)
+{
+    return (gf_value){.kind = kind, .bytes = gf_slice_of(data, len)};
+}
+
+#define TEXT(s) bytes_value(GF_V_BYTES, s, sizeof(s) - 1)
+
+static void expect_stored(gf_column col, gf_value v, const char *expected)
+{
+    bool relaxed = false;
+    gf_buf out = {0};
+
+    gf_literal_store(&out, &col, &v, &relaxed);
+    ck_assert_str_eq(gf_buf_cstr(&out), expected);
+    ck_assert(!relaxed);
+    gf_buf_free(&out);
+}
+
+static void expect_compared(gf_column col, gf_value v, const char *expected)
+{
+    gf_buf out = {0};
+
+    gf_literal_compare(&out, &col, &v);
+    ck_assert_str_eq(gf_buf_cstr(&out), expected);
+    gf_buf_free(&out);
+}
+
+START_TEST(store__escapes_wherever_the_byte_stands)
+{
+    gf_column col = {.type = GF_T_VARCHAR, .charset = latin1};
+    static const char specials[] = {'\'', '\\', '\0'};
+    static const char *const escaped[] = {"\\'", "\\\\", "\\0"};
+
+    for (size_t s = 0; s < 3; s++) {
+        for (size_t at = 0; at < 20; at++) {
+            char text[21] = "aaaaaaaaaaaaaaaaaaaa", expected[64];
+
+            text[at] = specials[s];
+            snprintf(expected, sizeof expected, "'%.*s%s%.*s'", (int)at, "aaaaaaaaaaaaaaaaaaaa", escaped[s],
+                     (int)(19 - at), "aaaaaaaaaaaaaaaaaaaa");
+            expect_stored(col, bytes_value(GF_V_BYTES, text, 20), expected);
+        }
+    }
+    expect_stored(col, TEXT("\x1a\n\r\"\xff\x80"), "'\x1a\n\r\"\xff\x80'");
+    expect_stored(col, TEXT(""), "''");
+    expect_stored(col, TEXT("''\\\\\\'"), "'\\'\\'\\\\\\\\\\\\\\''");
+}
+END_TEST
+
+START_TEST(store__writes_each_kind_in_its_form)
+{
+    gf_column d = {.type = GF_T_DOUBLE}, n = {.type = GF_T_DECIMAL}, i = {.type = GF_T_LONGLONG};
+
+    expect_stored(i, (gf_value){.kind = GF_V_INT, .i = INT64_MIN}, "-9223372036854775808");
+    expect_stored(i, (gf_value){.kind = GF_V_UINT, .u = UINT64_MAX}, "18446744073709551615");
+    expect_stored(i, (gf_value){.kind = GF_V_NULL}, "NULL");
+    expect_stored(i, (gf_value){.kind = GF_V_ABSENT}, "DEFAULT");
+    expect_stored(d, (gf_value){.kind = GF_V_DOUBLE, .d = -0.0}, "-0.0000000000000000e+00");
+    expect_stored(d, (gf_value){.kind = GF_V_DOUBLE, .d = -12}, "-12e0");
+    expect_stored(d, (gf_value){.kind = GF_V_DOUBLE, .d = 0.1}, "1.0000000000000001e-01");
+    expect_stored(d, (gf_value){.kind = GF_V_DOUBLE, .d = 4.9406564584124654e-324}, "4.9406564584124654e-324");
+    expect_stored(n, bytes_value(GF_V_NUMBER, "-12.50", 6), "-12.50");
+    expect_stored((gf_column){.type = GF_T_BIT}, TEXT("\x01\xff"), "511");
+    expect_stored((gf_column){.type = GF_T_UUID}, TEXT("\x00'ab"), "X'00276162'");
+    expect_stored((gf_column){.type = GF_T_TIME}, bytes_value(GF_V_TEMPORAL, "-00:00:00.1", 11), "'-00:00:00.1'");
+}
+END_TEST
+
+/* A source that lies must not get statements of its own into ours. */
+START_TEST(store__quotes_a_number_that_is_none)
+{
+    gf_column n = {.type = GF_T_DECIMAL};
+
+    expect_stored(n, bytes_value(GF_V_NUMBER, "1),(2", 5), "'1),(2'");
+    expect_stored(n, bytes_value(GF_V_NUMBER, "1-1", 3), "'1-1'");
+    expect_stored(n, bytes_value(GF_V_NUMBER, "", 0), "''");
+}
+END_TEST
+
+START_TEST(store__tells_what_strict_mode_refuses)
+{
+    gf_column e = {.type = GF_T_ENUM}, s = {.type = GF_T_SET};
+    gf_value zero = {.kind = GF_V_UINT}, one = {.kind = GF_V_UINT, .u = 1};
+    bool relaxed = false;
+    gf_buf out = {0};
+
+    gf_literal_store(&out, &s, &zero, &relaxed);
+    gf_literal_store(&out, &e, &one, &relaxed);
+    ck_assert(!relaxed);
+    gf_literal_store(&out, &e, &zero, &relaxed);
+    ck_assert(relaxed);
+    ck_assert_str_eq(gf_buf_cstr(&out), "010");
+    gf_buf_free(&out);
+}
+END_TEST
+
+START_TEST(store__puts_decimals_back_into_json)
+{
+    gf_column j = {.type = GF_T_JSON};
+    static const char plain[] = "{\"a\": [1, -2.5, 1e300, 32.0], \"b\": \"1.10 [{,\\\" it's\"}";
+    static const char mixed[] = "{\"a\": [0.50000, {\"k\\\"'\": 1.10}, 2], \"b\": 123456789012345678901234567890}";
+
+    expect_stored(j, bytes_value(GF_V_JSON, plain, sizeof plain - 1),
+                  "_utf8mb4'{\"a\": [1, -2.5, 1e300, 32.0], \"b\": \"1.10 [{,\\\\\" it\\'s\"}'");
+    expect_stored(
+        j, bytes_value(GF_V_JSON, mixed, sizeof mixed - 1),
+        "JSON_REPLACE(_utf8mb4'{\"a\": [0.50000, {\"k\\\\\"\\'\": 1.10}, 2], \"b\": "
+        "123456789012345678901234567890}',_utf8mb4'$.\"a\"[0]',0.50000,_utf8mb4'$.\"a\"[1].\"k\\\\\"\\'\"',1.10,"
+        "_utf8mb4'$.\"b\"',123456789012345678901234567890)");
+    expect_stored(j, bytes_value(GF_V_JSON, "7.70", 4), "JSON_REPLACE(_utf8mb4'7.70',_utf8mb4'$',7.70)");
+    expect_stored(j, bytes_value(GF_V_JSON, "18446744073709551615", 20), "_utf8mb4'18446744073709551615'");
+}
+END_TEST
+
+START_TEST(compare__introduces_the_character_set)
+{
+    expect_compared((gf_column){.type = GF_T_VARCHAR, .charset = latin1}, TEXT("it's"), "_latin1'it\\'s'");
+    expect_compared((gf_column){.type = GF_T_CHAR, .charset = utf8}, TEXT("x"), "_utf8mb3'x'");
+    expect_compared((gf_column){.type = GF_T_TEXT, .charset = utf16}, TEXT("\x00\x27"), "_utf16 X'0027'");
+    expect_compared((gf_column){.type = GF_T_VARBINARY, .charset = binary}, TEXT("a\\"), "'a\\\\'");
+    expect_compared((gf_column){.type = GF_T_BINARY}, TEXT("a\0"), "'a\\0'");
+    expect_compared((gf_column){.type = GF_T_SET}, (gf_value){.kind = GF_V_UINT, .u = UINT64_MAX}, "-1");
+}
+END_TEST
+
+START_TEST(double__prints_as_the_server_does)
+{
+    static const struct {
+        double v;
+        const char *text;
+    } cases[] = {
+        {32, "32.0"},
+        {-0.0, "-0.0"},
+        {0, "0.0"},
+        {1e300, "1e300"},
+        {1e14, "100000000000000.0"},
+        {1e15, "1e15"},
+        {0.1, "0.1"},
+        {1e-15, "0.000000000000001"},
+        {1e-16, "1e-16"},
+        {1.5e-20, "1.5e-20"},
+        {5e-324, "5e-324"},
+        {123456789012345678.0, "1.2345678901234568e17"},
+        {1234567890123456.7, "1234567890123456.8"},
+        {-1.7976931348623157e308, "-1.7976931348623157e308"},
+        {9007199254740993.0, "9.007199254740992e15"},
+        {7.1202363472230444e-307, "7.120236347223045e-307"}, /* 2^-1017: shorter than the nearest 17 digits */
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[GF_JSON_DOUBLE_MAX];
+        size_t len = gf_json_double(text, cases[i].v);
+
+        ck_assert_msg(len == strlen(cases[i].text) && memcmp(text, cases[i].text, len) == 0, "%.*s instead of %s",
+                      (int)len, text, cases[i].text);
+    }
+}
+END_TEST
+
+static gf_table *three_parts(void)
+{
+    const gf_column columns[] = {
+        {.type = GF_T_LONG}, {.type = GF_T_CHAR, .charset = latin1}, {.type = GF_T_SET}, {.type = GF_T_DOUBLE}};
+    gf_table *t = make_table(columns, 4);
+
+    add_primary(t, 3, 1 << 1);
+    return t;
+}
+
+static const gf_value row[] = {{.kind = GF_V_INT, .i = -1},
+                               {.kind = GF_V_BYTES, .bytes = {(const uint8_t *)"x", 1}},
+                               {.kind = GF_V_UINT, .u = UINT64_MAX},
+                               {.kind = GF_V_DOUBLE, .d = 0}};
+
+START_TEST(where__names_a_row_by_its_key)
+{
+    gf_table *t = three_parts();
+    gf_buf out = {0};
+
+    gf_literal_where(&out, t, row);
+    ck_assert_str_eq(gf_buf_cstr(&out), "(`a`=-1 AND `b`=_latin1'x' AND `c`=-1)");
+    t->keys[0].part_count = 1;
+    gf_buf_reset(&out);
+    gf_literal_where(&out, t, row);
+    ck_assert_str_eq(gf_buf_cstr(&out), "-1");
+    gf_buf_free(&out);
+    gf_table_free(t);
+}
+END_TEST
+
+START_TEST(where__names_a_keyless_row_by_its_bytes)
+{
+    gf_table *t = three_parts();
+    gf_value copy[4];
+    gf_buf out = {0};
+
+    memcpy(copy, row, sizeof copy);
+    copy[0].kind = GF_V_NULL;
+    t->identity = -1;
+    gf_literal_where(&out, t, copy);
+    ck_assert_str_eq(gf_buf_cstr(&out), "(`a` IS NULL AND `b`<=>_latin1'x' AND CAST(`b` AS BINARY)<=>'x' AND `c`<=>-1"
+                                        " AND `d`<=>0e0 AND CONCAT(`d`*1e0)<=>'0')");
+    gf_buf_free(&out);
+    gf_table_free(t);
+}
+END_TEST
+
+START_TEST(places__turn_round_for_descending_parts)
+{
+    gf_table *t = three_parts();
+    gf_buf key = {0}, out = {0};
+    gf_error err;
+
+    gf_key_encode(&key, t, &t->keys[0], row);
+    ck_assert(gf_literal_after(&out, t, gf_slice_of(key.data, key.len), &err));
+    ck_assert_str_eq(gf_buf_cstr(&out), "((`a`>-1) OR (`a`=-1 AND `b`<_latin1'x') OR (`a`=-1 AND `b`=_latin1'x' AND"
+                                        " `c`|0>18446744073709551615))");
+    gf_buf_reset(&out);
+    ck_assert(gf_literal_upto(&out, t, gf_slice_of(key.data, key.len), &err));
+    ck_assert_str_eq(gf_buf_cstr(&out), "((`a`<-1) OR (`a`=-1 AND `b`>_latin1'x') OR (`a`=-1 AND `b`=_latin1'x' AND"
+                                        " `c`|0<=18446744073709551615))");
+    gf_buf_reset(&out);
+    gf_literal_order(&out, t);
+    ck_assert_str_eq(gf_buf_cstr(&out), "`a`,`b` DESC,`c`");
+    gf_buf_free(&out);
+    gf_buf_free(&key);
+    gf_table_free(t);
+}
+END_TEST
+
+START_TEST(places__refuse_a_key_of_another_table)
+{
+    gf_table *t = three_parts();
+    gf_buf out = {0};
+    gf_error err;
+
+    ck_assert(!gf_literal_after(&out, t, gf_slice_str("nonsense"), &err));
+    ck_assert_int_eq(err.kind, GF_ERR_DATA);
+    ck_assert_str_eq(err.text, "table shop.orders: a saved place in its key PRIMARY does not fit the key");
+    gf_buf_free(&out);
+    gf_table_free(t);
+}
+END_TEST
+
+START_TEST(tuple__leaves_out_what_is_not_written)
+{
+    gf_table *t = three_parts();
+    bool relaxed = false;
+    gf_buf out = {0};
+
+    t->writes[0] = t->writes[2] = false;
+    gf_literal_tuple(&out, t, row, &relaxed);
+    ck_assert_str_eq(gf_buf_cstr(&out), "('x',0e0)");
+    gf_buf_free(&out);
+    gf_table_free(t);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("literal");
+    TCase *tcase = tcase_create("all");
+    SRunner *runner = srunner_create(suite);
+
+    tcase_add_test(tcase, store__escapes_wherever_the_byte_stands);
+    tcase_add_test(tcase, store__writes_each_kind_in_its_form);
+    tcase_add_test(tcase, store__quotes_a_number_that_is_none);
+    tcase_add_test(tcase, store__tells_what_strict_mode_refuses);
+    tcase_add_test(tcase, store__puts_decimals_back_into_json);
+    tcase_add_test(tcase, compare__introduces_the_character_set);
+    tcase_add_test(tcase, double__prints_as_the_server_does);
+    tcase_add_test(tcase, where__names_a_row_by_its_key);
+    tcase_add_test(tcase, where__names_a_keyless_row_by_its_bytes);
+    tcase_add_test(tcase, places__turn_round_for_descending_parts);
+    tcase_add_test(tcase, places__refuse_a_key_of_another_table);
+    tcase_add_test(tcase, tuple__leaves_out_what_is_not_written);
+    suite_add_tcase(suite, tcase);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
