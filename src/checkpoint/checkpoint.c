@@ -37,11 +37,11 @@ enum { KEEP = 3, SHA_LEN = 32, HEAD_LEN = 2 + 2 + SHA_LEN + 5 };
 static const size_t max_body = (size_t)1 << 30; /* a gigabyte: some hundred thousand tables */
 
 struct gf_checkpoint {
-    char *dir;      /* owned */
-    int folder;     /* the directory, for fsync and *at calls */
-    int lock;       /* holds the flock */
+    char *dir;       /* owned */
+    int folder;      /* the directory, for fsync and *at calls */
+    int lock;        /* holds the flock */
     unsigned newest; /* highest generation number that was ever seen or tried here */
-    unsigned *bad;  /* owned: generations known not to be whole; they don't count among those kept */
+    unsigned *bad;   /* owned: generations known not to be whole; they don't count among those kept */
     size_t bad_count;
 };
 

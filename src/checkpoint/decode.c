@@ -26,15 +26,15 @@ static const struct {
     uint8_t width;
     uint8_t fixed; /* with width 0: the value itself */
 } heads[] = {
-    {M_NIL, 0, 0},  {M_BAD, 0, 0},    {M_BOOL, 0, 0},   {M_BOOL, 0, 1},                  /* c0 nil .. c3 true */
-    {M_BIN, 1, 0},  {M_BIN, 2, 0},    {M_BIN, 4, 0},                                     /* c4 bin */
-    {M_EXT, 1, 0},  {M_EXT, 2, 0},    {M_EXT, 4, 0},                                     /* c7 ext */
-    {M_BAD, 0, 0},  {M_DOUBLE, 8, 0},                                                    /* ca float32: never ours */
-    {M_UINT, 1, 0}, {M_UINT, 2, 0},   {M_UINT, 4, 0},   {M_UINT, 8, 0},                  /* cc uint */
-    {M_INT, 1, 0},  {M_INT, 2, 0},    {M_INT, 4, 0},    {M_INT, 8, 0},                   /* d0 int */
-    {M_EXT, 0, 1},  {M_EXT, 0, 2},    {M_EXT, 0, 4},    {M_EXT, 0, 8},  {M_EXT, 0, 16},  /* d4 fixext */
-    {M_STR, 1, 0},  {M_STR, 2, 0},    {M_STR, 4, 0},                                     /* d9 str */
-    {M_ARRAY, 2, 0}, {M_ARRAY, 4, 0}, {M_MAP, 2, 0},    {M_MAP, 4, 0},                   /* dc array, de map */
+    {M_NIL, 0, 0},   {M_BAD, 0, 0},    {M_BOOL, 0, 0}, {M_BOOL, 0, 1},                 /* c0 nil .. c3 true */
+    {M_BIN, 1, 0},   {M_BIN, 2, 0},    {M_BIN, 4, 0},                                  /* c4 bin */
+    {M_EXT, 1, 0},   {M_EXT, 2, 0},    {M_EXT, 4, 0},                                  /* c7 ext */
+    {M_BAD, 0, 0},   {M_DOUBLE, 8, 0},                                                 /* ca float32: never ours */
+    {M_UINT, 1, 0},  {M_UINT, 2, 0},   {M_UINT, 4, 0}, {M_UINT, 8, 0},                 /* cc uint */
+    {M_INT, 1, 0},   {M_INT, 2, 0},    {M_INT, 4, 0},  {M_INT, 8, 0},                  /* d0 int */
+    {M_EXT, 0, 1},   {M_EXT, 0, 2},    {M_EXT, 0, 4},  {M_EXT, 0, 8},  {M_EXT, 0, 16}, /* d4 fixext */
+    {M_STR, 1, 0},   {M_STR, 2, 0},    {M_STR, 4, 0},                                  /* d9 str */
+    {M_ARRAY, 2, 0}, {M_ARRAY, 4, 0},  {M_MAP, 2, 0},  {M_MAP, 4, 0},                  /* dc array, de map */
 };
 
 static uint64_t sign_extend(uint64_t v, unsigned width)

@@ -115,8 +115,10 @@ typedef struct {
 static bool member(const json_t **out, const json_t *object, const char *path, const char *key, json_type type,
                    gf_error *err)
 {
-    static const char *const kinds[] = {[JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",
-                                        [JSON_STRING] = "a string", [JSON_INTEGER] = "an integer"};
+    static const char *const kinds[] = {[JSON_OBJECT] = "an object",
+                                        [JSON_ARRAY] = "a list",
+                                        [JSON_STRING] = "a string",
+                                        [JSON_INTEGER] = "an integer"};
     const json_t *v = json_object_get(object, key);
 
     *out = NULL;
@@ -204,8 +206,7 @@ static bool read_completed(import *im, const json_t *owner, const char *path, gf
 
     if (owner == NULL || !member(&map, owner, path, "CompletedTables", JSON_OBJECT, err))
         return owner == NULL;
-    json_object_foreach((json_t *)(uintptr_t)map, key, v)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)map, key, v) {
         gf_state_table *st;
 
         if (!json_is_boolean(v))
@@ -268,8 +269,7 @@ static bool read_keys(import *im, const json_t *owner, const char *path, const c
 
     if (owner == NULL || !member(&map, owner, path, map_name, JSON_OBJECT, err))
         return owner == NULL;
-    json_object_foreach((json_t *)(uintptr_t)map, key, v)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)map, key, v) {
         gf_state_table *st;
 
         if (json_is_null(v))
@@ -322,8 +322,7 @@ static bool read_schema(import *im, gf_error *err)
     const char *key;
     json_t *v;
 
-    json_object_foreach((json_t *)(uintptr_t)im->schema, key, v)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)im->schema, key, v) {
         gf_state_table *st = entry_of(im, key, err);
         const json_t *columns;
         const char *column;
@@ -349,7 +348,8 @@ static void warn_of_left_out(const import *im, const json_t *verifier)
     if (has_content(im->root, "BatchProgress") || has_content(im->copy, "BatchProgress"))
         gf_log_warn("state: BatchProgress is not used; tables that it alone speaks of are copied from their beginning");
     if (has_content(im->root, "BinlogVerifyStore") || has_content(verifier, "ReverifyStore"))
-        gf_log_warn("state: rows that a verifier had still to look at are not taken over; verify when the move is done");
+        gf_log_warn(
+            "state: rows that a verifier had still to look at are not taken over; verify when the move is done");
 }
 
 /* A document without any of these is something else, and an empty state would begin a copy anew. */
@@ -379,9 +379,10 @@ static bool read_foreign(import *im, gf_error *err)
         !read_position(s, verifier, "VerifierStage", "LastProcessedBinlogPosition", err))
         return false;
     if (s->position.file[0] == '\0')
-        return gf_fail(err, GF_ERR_CONFIG,
-                       "it has no binlog position (LastWrittenBinlogPosition or CopyStage.LastProcessedBinlogPosition): "
-                       "it was dumped before the copy began, and there is nothing to resume");
+        return gf_fail(
+            err, GF_ERR_CONFIG,
+            "it has no binlog position (LastWrittenBinlogPosition or CopyStage.LastProcessedBinlogPosition): "
+            "it was dumped before the copy began, and there is nothing to resume");
     /* Flat maps first: they are today's, with types and columns. */
     if (!read_keys(im, im->root, "", "LastSuccessfulPaginationKeys", err) ||
         !read_keys(im, im->root, "", "LastSuccessfulPrimaryKeys", err) ||
@@ -400,7 +401,7 @@ static bool read_foreign(import *im, gf_error *err)
 static bool from_foreign(gf_state *out, const json_t *root, gf_error *err)
 {
     gf_state s = {0};
-    import im = {.state = &s, .root = root, .index = json_object()};
+import im = {.state = & s, .root = root, .index = json_object() };
     bool ok;
 
     if (im.index == NULL)

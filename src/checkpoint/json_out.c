@@ -16,12 +16,12 @@
 
 /* Ghostferry's column type codes. */
 static const unsigned foreign_types[] = {
-    [GF_T_UNKNOWN] = 5,  [GF_T_TINY] = 1,      [GF_T_SHORT] = 1,    [GF_T_MEDIUM] = 13, [GF_T_LONG] = 1,
-    [GF_T_LONGLONG] = 1, [GF_T_YEAR] = 1,      [GF_T_BIT] = 10,     [GF_T_DECIMAL] = 12, [GF_T_FLOAT] = 2,
-    [GF_T_DOUBLE] = 2,   [GF_T_DATE] = 8,      [GF_T_TIME] = 9,     [GF_T_DATETIME] = 6, [GF_T_TIMESTAMP] = 7,
-    [GF_T_CHAR] = 5,     [GF_T_VARCHAR] = 5,   [GF_T_TEXT] = 5,     [GF_T_BINARY] = 14, [GF_T_VARBINARY] = 14,
-    [GF_T_BLOB] = 5,     [GF_T_ENUM] = 3,      [GF_T_SET] = 4,      [GF_T_JSON] = 11,   [GF_T_GEOMETRY] = 15,
-    [GF_T_VECTOR] = 5,   [GF_T_INET4] = 5,     [GF_T_INET6] = 5,    [GF_T_UUID] = 5,
+    [GF_T_UNKNOWN] = 5,  [GF_T_TINY] = 1,    [GF_T_SHORT] = 1, [GF_T_MEDIUM] = 13,  [GF_T_LONG] = 1,
+    [GF_T_LONGLONG] = 1, [GF_T_YEAR] = 1,    [GF_T_BIT] = 10,  [GF_T_DECIMAL] = 12, [GF_T_FLOAT] = 2,
+    [GF_T_DOUBLE] = 2,   [GF_T_DATE] = 8,    [GF_T_TIME] = 9,  [GF_T_DATETIME] = 6, [GF_T_TIMESTAMP] = 7,
+    [GF_T_CHAR] = 5,     [GF_T_VARCHAR] = 5, [GF_T_TEXT] = 5,  [GF_T_BINARY] = 14,  [GF_T_VARBINARY] = 14,
+    [GF_T_BLOB] = 5,     [GF_T_ENUM] = 3,    [GF_T_SET] = 4,   [GF_T_JSON] = 11,    [GF_T_GEOMETRY] = 15,
+    [GF_T_VECTOR] = 5,   [GF_T_INET4] = 5,   [GF_T_INET6] = 5, [GF_T_UUID] = 5,
 };
 
 /* What one key may claim of a table. */
@@ -51,8 +51,8 @@ static gf_slice settled_key(const gf_state_table *st)
         gf_slice lower = {r->lower.data, r->lower.len}, upper = {r->upper.data, r->upper.len};
 
         /* Ranges that don't join prove nothing about what lies between them. */
-        if (i == 0 ? lower.len != 0 : !gf_slice_eq(lower, gf_slice_of(st->ranges[i - 1].upper.data,
-                                                                      st->ranges[i - 1].upper.len)))
+        if (i == 0 ? lower.len != 0
+                   : !gf_slice_eq(lower, gf_slice_of(st->ranges[i - 1].upper.data, st->ranges[i - 1].upper.len)))
             break;
         if (r->done && upper.len > 0) {
             at = upper;
@@ -125,7 +125,8 @@ static claim claim_of(const gf_state_table *st)
 
     if (st->import_key != NULL && st->range_count == 0) {
         claim_import(&c, st);
-    } else if (part != NULL && key.len > 0 && gf_key_decode(&v, st->table, &st->table->keys[st->table->identity], key)) {
+    } else if (part != NULL && key.len > 0 &&
+               gf_key_decode(&v, st->table, &st->table->keys[st->table->identity], key)) {
         c.column = st->table->columns[part->column].name;
         claim_value(&c, &st->table->columns[part->column], &v);
     }

@@ -162,7 +162,8 @@ static bool get_enum(unsigned *to, const gf_field *f, const json_t *v, gf_error 
             return true;
         }
     }
-    return text == NULL ? wrong(f, "a name", err) : gf_fail(err, GF_ERR_CONFIG, "%s: \"%s\" is not known", f->name, text);
+    return text == NULL ? wrong(f, "a name", err)
+                        : gf_fail(err, GF_ERR_CONFIG, "%s: \"%s\" is not known", f->name, text);
 }
 
 static bool get_strings(const gf_field *f, void *base, const json_t *v, gf_error *err)
@@ -216,15 +217,11 @@ static bool get_value(const gf_field *f, void *base, const json_t *v, gf_error *
     void *at = (char *)base + f->offset;
 
     switch (f->kind) {
-    case F_BOOL:
-        *(bool *)at = json_is_true(v);
-        return json_is_boolean(v) || wrong(f, "true or false", err);
+    case F_BOOL: *(bool *)at = json_is_true(v); return json_is_boolean(v) || wrong(f, "true or false", err);
     case F_INT: return get_int(at, f, v, err);
     case F_UINT: return get_uint(at, f, v, err);
     case F_U64: return gf_json_get_u64(at, v) || wrong(f, "a whole number", err);
-    case F_DOUBLE:
-        *(double *)at = json_number_value(v);
-        return json_is_number(v) || wrong(f, "a number", err);
+    case F_DOUBLE: *(double *)at = json_number_value(v); return json_is_number(v) || wrong(f, "a number", err);
     case F_TEXT: return get_text(at, f, v, err);
     case F_STRING: return get_string(at, f, v, err);
     case F_BYTES: return get_hex(at, f, v, err);

@@ -10,14 +10,14 @@
 #include "gfreplica/bytes.h"
 
 typedef struct {
-    gf_buf *out;    /* borrowed */
+    gf_buf *out; /* borrowed */
     unsigned depth;
-    bool fresh;     /* nothing stands behind the last bracket or key yet */
+    bool fresh; /* nothing stands behind the last bracket or key yet */
 } gf_json;
 
 /* key NULL: an element of an array, or the document itself. */
-void gf_json_begin(gf_json *j, const char *key, char bracket); /* '{' or '[' */
-void gf_json_end(gf_json *j, char bracket);                    /* '}' or ']' */
+void gf_json_begin(gf_json *j, const char *key, char bracket);        /* '{' or '[' */
+void gf_json_end(gf_json *j, char bracket);                           /* '}' or ']' */
 void gf_json_put_text(gf_json *j, const char *key, const char *text); /* NULL gives null */
 void gf_json_put_uint(gf_json *j, const char *key, uint64_t v);
 void gf_json_put_int(gf_json *j, const char *key, int64_t v);

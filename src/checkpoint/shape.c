@@ -10,7 +10,10 @@
 #include <stdlib.h>
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-#define SHAPE(f) {(f), COUNT(f)}
+#define SHAPE(f)                                                                                                       \
+    {                                                                                                                  \
+        (f), COUNT(f)                                                                                                  \
+    }
 
 /* clang-format off */
 #define FIELD(k, type, member) {.name = #member, .kind = (k), .offset = offsetof(type, member)}

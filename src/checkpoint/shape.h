@@ -32,12 +32,12 @@ typedef struct {
     const char *name;
     gf_field_kind kind;
     size_t offset;
-    size_t size;               /* TEXT: of the array; LIST: of one element */
-    size_t count_offset;       /* LIST, STRINGS */
-    bool wide_count;           /* LIST: the count is a size_t, otherwise an unsigned */
-    size_t max;                /* LIST, STRINGS: more is malformed; ENUM: number of names */
-    const char *const *names;  /* ENUM, by value */
-    const gf_shape *shape;     /* LIST, OBJECT, TABLE */
+    size_t size;              /* TEXT: of the array; LIST: of one element */
+    size_t count_offset;      /* LIST, STRINGS */
+    bool wide_count;          /* LIST: the count is a size_t, otherwise an unsigned */
+    size_t max;               /* LIST, STRINGS: more is malformed; ENUM: number of names */
+    const char *const *names; /* ENUM, by value */
+    const gf_shape *shape;    /* LIST, OBJECT, TABLE */
 } gf_field;
 
 struct gf_shape {
@@ -48,9 +48,9 @@ struct gf_shape {
 /* What is kept of a state. GTIDs are text here: reading them needs the flavour, which may come later in the map. */
 typedef struct {
     gf_state state;
-    unsigned format;              /* format version, again: the one in the file's head is outside of its checksum */
+    unsigned format; /* format version, again: the one in the file's head is outside of its checksum */
     char *position_gtids, *final_gtids; /* owned */
-    bool owns_tables;             /* state.tables is the image's own array of borrowed tables */
+    bool owns_tables;                   /* state.tables is the image's own array of borrowed tables */
 } gf_state_image;
 
 extern const gf_shape gf_state_shape; /* of a gf_state_image */

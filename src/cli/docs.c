@@ -13,10 +13,10 @@
 static const char *argument_of(const cli_option *o)
 {
     static const char *const names[] = {
-        [OPT_BOOL] = "",          [OPT_ATOMIC_BOOL] = "", [OPT_UINT] = "N",        [OPT_ATOMIC_UINT] = "N",
-        [OPT_SIZE] = "SIZE",      [OPT_BYTES] = "SIZE",   [OPT_SECONDS] = "TIME",  [OPT_MILLIS] = "TIME",
-        [OPT_STRING] = "TEXT",    [OPT_SECRET] = "TEXT",  [OPT_CHOICE] = "WORD",   [OPT_NAMES] = "A,B",
-        [OPT_MAP] = "A=B",        [OPT_JSON] = "",        [OPT_URL] = "URL",       [OPT_IGNORED] = "",
+        [OPT_BOOL] = "",       [OPT_ATOMIC_BOOL] = "", [OPT_UINT] = "N",       [OPT_ATOMIC_UINT] = "N",
+        [OPT_SIZE] = "SIZE",   [OPT_BYTES] = "SIZE",   [OPT_SECONDS] = "TIME", [OPT_MILLIS] = "TIME",
+        [OPT_STRING] = "TEXT", [OPT_SECRET] = "TEXT",  [OPT_CHOICE] = "WORD",  [OPT_NAMES] = "A,B",
+        [OPT_MAP] = "A=B",     [OPT_JSON] = "",        [OPT_URL] = "URL",      [OPT_IGNORED] = "",
         [OPT_REFUSED] = "",
     };
 
@@ -26,12 +26,23 @@ static const char *argument_of(const cli_option *o)
 static const char *type_of(const cli_option *o)
 {
     static const char *const names[] = {
-        [OPT_BOOL] = "true or false", [OPT_ATOMIC_BOOL] = "true or false", [OPT_UINT] = "number",
-        [OPT_ATOMIC_UINT] = "number", [OPT_SIZE] = "size",                 [OPT_BYTES] = "size",
-        [OPT_SECONDS] = "seconds",    [OPT_MILLIS] = "milliseconds",       [OPT_STRING] = "text",
-        [OPT_SECRET] = "text",        [OPT_CHOICE] = "word",               [OPT_NAMES] = "list of names",
-        [OPT_MAP] = "map of names",   [OPT_JSON] = "object",               [OPT_URL] = "URL",
-        [OPT_IGNORED] = "any",        [OPT_REFUSED] = "null only",
+        [OPT_BOOL] = "true or false",
+        [OPT_ATOMIC_BOOL] = "true or false",
+        [OPT_UINT] = "number",
+        [OPT_ATOMIC_UINT] = "number",
+        [OPT_SIZE] = "size",
+        [OPT_BYTES] = "size",
+        [OPT_SECONDS] = "seconds",
+        [OPT_MILLIS] = "milliseconds",
+        [OPT_STRING] = "text",
+        [OPT_SECRET] = "text",
+        [OPT_CHOICE] = "word",
+        [OPT_NAMES] = "list of names",
+        [OPT_MAP] = "map of names",
+        [OPT_JSON] = "object",
+        [OPT_URL] = "URL",
+        [OPT_IGNORED] = "any",
+        [OPT_REFUSED] = "null only",
     };
 
     return names[o->type];
@@ -90,15 +101,17 @@ static void usage_section(gf_buf *out, opt_section section)
         usage_option(out, o);
     }
     if (section == SECTION_SOURCE)
-        gf_buf_str(out, "  The same with --target and --target-..., --source-primary and --source-primary-...\n"
-                        "  Passwords: GFREPLICA_SOURCE_PASSWORD, GFREPLICA_TARGET_PASSWORD, an option file, \"Pass\"\n");
+        gf_buf_str(out,
+                   "  The same with --target and --target-..., --source-primary and --source-primary-...\n"
+                   "  Passwords: GFREPLICA_SOURCE_PASSWORD, GFREPLICA_TARGET_PASSWORD, an option file, \"Pass\"\n");
 }
 
 static void usage_commands(gf_buf *out)
 {
     for (size_t i = 0; i < cli_command_count; i++) {
         const cli_command *c = &cli_commands[i];
-        char *left = gf_asprintf("%s%s%s", c->name, c->operand == NULL ? "" : " ", c->operand == NULL ? "" : c->operand);
+        char *left =
+            gf_asprintf("%s%s%s", c->name, c->operand == NULL ? "" : " ", c->operand == NULL ? "" : c->operand);
 
         gf_buf_printf(out, "  %-24s %s\n", left, c->help);
         free(left);
@@ -112,8 +125,9 @@ void gf_cli_usage(gf_buf *out)
     usage_commands(out);
     for (opt_section s = 0; s < SECTION_LIMIT; s++)
         usage_section(out, s);
-    gf_buf_str(out, "\nFlags win over GFREPLICA_<FLAG> in the environment, that over option files, that over CONF.json.\n"
-                    "CONF.json takes the keys of ghostferry-copydb. See gfreplica(1) and docs/configuration.md.\n");
+    gf_buf_str(out,
+               "\nFlags win over GFREPLICA_<FLAG> in the environment, that over option files, that over CONF.json.\n"
+               "CONF.json takes the keys of ghostferry-copydb. See gfreplica(1) and docs/configuration.md.\n");
 }
 
 /* ---- markdown ---- */
@@ -149,10 +163,11 @@ static void markdown_section(gf_buf *out, opt_section section)
 {
     gf_buf_printf(out, "\n## %s\n\n", section == SECTION_SOURCE ? "Servers" : cli_section_titles[section]);
     if (section == SECTION_SOURCE)
-        gf_buf_str(out,
-                   "For each of source, target and the writer behind a source that is a replica: the flags below begin\n"
-                   "with `--source`, `--target` or `--source-primary`, the keys are those of the objects `Source`, `Target`\n"
-                   "and `SourceReplicationMaster` (which has no default user).\n\n");
+        gf_buf_str(
+            out,
+            "For each of source, target and the writer behind a source that is a replica: the flags below begin\n"
+            "with `--source`, `--target` or `--source-primary`, the keys are those of the objects `Source`, `Target`\n"
+            "and `SourceReplicationMaster` (which has no default user).\n\n");
     if (section == SECTION_IGNORED) {
         gf_buf_str(out, "Keys of Ghostferry that are accepted and warned about, or refused because the result would\n"
                         "not be what they ask for.\n\n| key | | why |\n|---|---|---|\n");
@@ -279,8 +294,9 @@ static void man_section(gf_buf *out, opt_section section)
         man_option(out, o);
     }
     if (section == SECTION_SOURCE)
-        gf_buf_str(out, ".PP\nThe same flags exist for the target (\\-\\-target, \\-\\-target\\-host, ...) and for the writer "
-                        "behind a source that is itself a replica (\\-\\-source\\-primary, ...).\n");
+        gf_buf_str(
+            out, ".PP\nThe same flags exist for the target (\\-\\-target, \\-\\-target\\-host, ...) and for the writer "
+                 "behind a source that is itself a replica (\\-\\-source\\-primary, ...).\n");
 }
 
 static const char man_head[] =

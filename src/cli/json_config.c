@@ -22,9 +22,14 @@ typedef struct {
 
 static const char *type_name(const json_t *v)
 {
-    static const char *const names[] = {
-        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list", [JSON_STRING] = "a string", [JSON_INTEGER] = "a number",
-        [JSON_REAL] = "a number with a fraction", [JSON_TRUE] = "true", [JSON_FALSE] = "false", [JSON_NULL] = "null"};
+    static const char *const names[] = {[JSON_OBJECT] = "an object",
+                                        [JSON_ARRAY] = "a list",
+                                        [JSON_STRING] = "a string",
+                                        [JSON_INTEGER] = "a number",
+                                        [JSON_REAL] = "a number with a fraction",
+                                        [JSON_TRUE] = "true",
+                                        [JSON_FALSE] = "false",
+                                        [JSON_NULL] = "null"};
 
     return names[json_typeof(v)];
 }
@@ -51,8 +56,7 @@ static bool read_names(const reader *r, const cli_option *o, const char *path, c
 
     if (!json_is_array(v))
         return wrong_type(r, path, "a list of strings", v, err);
-    json_array_foreach(v, i, item)
-    {
+    json_array_foreach (v, i, item) {
         if (!json_is_string(item))
             return wrong_type(r, path, "a list of strings", item, err);
         if (mine)
@@ -69,8 +73,7 @@ static bool read_map(const reader *r, const cli_option *o, const char *path, jso
 
     if (!json_is_object(v))
         return wrong_type(r, path, "an object of strings", v, err);
-    json_object_foreach(v, key, item)
-    {
+    json_object_foreach (v, key, item) {
         if (!json_is_string(item))
             return wrong_type(r, path, "an object of strings", item, err);
         if (mine)
@@ -190,8 +193,7 @@ static bool read_object(const reader *r, const char *prefix, json_t *object, gf_
     const char *key;
     json_t *v;
 
-    json_object_foreach(object, key, v)
-    {
+    json_object_foreach (object, key, v) {
         char *path = gf_asprintf("%s%s%s", prefix, *prefix == '\0' ? "" : ".", key);
         bool ok = read_member(r, path, *key != '\0' && strchr(key, '.') == NULL, v, err);
 

@@ -19,8 +19,7 @@
 
 static const char *const tls_modes[] = {"preferred", "off", "required", "verify-ca", "verify-identity", NULL};
 /* As gf_log_level; behind them names that only other loggers know, settled by settle.c. */
-static const char *const log_levels[] = {"error", "warn",  "info",    "debug", "panic",
-                                         "fatal", "trace", "warning", NULL};
+static const char *const log_levels[] = {"error", "warn", "info", "debug", "panic", "fatal", "trace", "warning", NULL};
 static const char *const log_backends[] = {"logrus", "zerolog", NULL};
 
 const char *const cli_server_names[SERVERS] = {"source", "target", "source-primary"};
@@ -438,7 +437,7 @@ static bool parse_bool(bool *out, const char *text, const char *where, gf_error 
     static const struct {
         const char *word;
         bool value;
-    } words[] = {{"true", true},  {"1", true},  {"t", true},  {"yes", true}, {"on", true},
+    } words[] = {{"true", true},   {"1", true},  {"t", true},  {"yes", true}, {"on", true},
                  {"false", false}, {"0", false}, {"f", false}, {"no", false}, {"off", false}};
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
@@ -473,7 +472,8 @@ static bool parse_size(uint64_t *out, const char *text)
     if (*rest == '\0')
         return true;
     unit = strchr(units, toupper((unsigned char)*rest));
-    if (unit == NULL || (strcmp(rest + 1, "") != 0 && strcasecmp(rest + 1, "B") != 0 && strcasecmp(rest + 1, "iB") != 0))
+    if (unit == NULL ||
+        (strcmp(rest + 1, "") != 0 && strcasecmp(rest + 1, "B") != 0 && strcasecmp(rest + 1, "iB") != 0))
         return false;
     for (const char *u = units; u <= unit; u++) {
         if (*out > UINT64_MAX / 1024)
@@ -488,7 +488,7 @@ bool cli_duration(uint64_t *ms, const char *text)
     static const struct {
         const char *unit;
         double factor;
-    } units[] = {{"ms", 1},  {"s", 1000}, {"m", 60000}, {"h", 3600000}, /* "ms" before "m" */
+    } units[] = {{"ms", 1},    {"s", 1000},         {"m", 60000}, {"h", 3600000}, /* "ms" before "m" */
                  {"us", 1e-3}, {"\xC2\xB5s", 1e-3}, {"ns", 1e-6}};
     double sum = 0;
 
@@ -594,8 +594,9 @@ static bool set_choice(unsigned *at, const cli_option *o, const char *text, cons
             *at = i;
             return true;
         }
-        gf_buf_printf(&list, "%s%s", i == 0 ? "one of " : ", ", o->choices[i]);
     }
+    for (unsigned i = 0; o->choices[i] != NULL; i++)
+        gf_buf_printf(&list, "%s%s", i == 0 ? "one of " : ", ", o->choices[i]);
     bad_value(where, text, gf_buf_cstr(&list), err);
     gf_buf_free(&list);
     return false;

@@ -34,21 +34,33 @@ typedef enum {
 typedef enum { FROM_NOWHERE, FROM_DEFAULT, FROM_JSON_OLD, FROM_JSON, FROM_FILE, FROM_ENV, FROM_FLAG } opt_level;
 
 typedef enum {
-    SECTION_SOURCE, SECTION_TARGET, SECTION_PRIMARY, SECTION_WHAT, SECTION_STATE, SECTION_REPLICA, SECTION_COPY,
-    SECTION_LIMITS, SECTION_CUTOVER, SECTION_CONTROL, SECTION_OUTPUT, SECTION_COMMAND, SECTION_IGNORED, SECTION_LIMIT
+    SECTION_SOURCE,
+    SECTION_TARGET,
+    SECTION_PRIMARY,
+    SECTION_WHAT,
+    SECTION_STATE,
+    SECTION_REPLICA,
+    SECTION_COPY,
+    SECTION_LIMITS,
+    SECTION_CUTOVER,
+    SECTION_CONTROL,
+    SECTION_OUTPUT,
+    SECTION_COMMAND,
+    SECTION_IGNORED,
+    SECTION_LIMIT
 } opt_section;
 
 typedef struct {
-    const char *flag;    /* without dashes; NULL = no flag */
-    const char *json;    /* dotted path of keys; NULL = not in CONF.json */
+    const char *flag; /* without dashes; NULL = no flag */
+    const char *json; /* dotted path of keys; NULL = not in CONF.json */
     opt_type type;
     const char *initial; /* default as one would write it, NULL = unset */
     size_t offset;       /* into cli_input */
     opt_section section;
-    unsigned min, max;   /* UINT, BYTES, SECONDS, MILLIS; max 0 = no bounds */
+    unsigned min, max;          /* UINT, BYTES, SECONDS, MILLIS; max 0 = no bounds */
     const char *const *choices; /* CHOICE: NULL-terminated */
-    const char *env;     /* besides GFREPLICA_<FLAG> */
-    bool old;            /* JSON: a deprecated or weaker spelling of another key */
+    const char *env;            /* besides GFREPLICA_<FLAG> */
+    bool old;                   /* JSON: a deprecated or weaker spelling of another key */
     const char *help;
 } cli_option;
 

@@ -17,18 +17,18 @@
 
 /* clang-format off */
 const cli_command cli_commands[] = {
-    {"run",          GF_CMD_RUN,          NULL,         false, true,  true,  "copy, then follow; run again to resume (the default command)"},
-    {"check",        GF_CMD_CHECK,        NULL,         false, true,  true,  "preflight: servers, grants, settings, tables; changes nothing"},
-    {"status",       GF_CMD_STATUS,       NULL,         false, false, true,  "progress of a running or stopped job [--json]"},
-    {"cutover",      GF_CMD_CUTOVER,      NULL,         false, false, true,  "tell a running job to cut over once the stream has caught up"},
-    {"pause",        GF_CMD_PAUSE,        NULL,         false, false, true,  "hold readers and writers of a running job"},
-    {"resume",       GF_CMD_RESUME,       NULL,         false, false, true,  "let a paused job go on"},
-    {"stop",         GF_CMD_STOP,         NULL,         false, false, true,  "end a running job in good order; it can be resumed"},
-    {"export-state", GF_CMD_EXPORT_STATE, NULL,         false, false, true,  "print the state as JSON [--format=ghostferry|native]"},
-    {"import-state", GF_CMD_IMPORT_STATE, "STATE.json", false, false, true,  "make a state dump, ours or Ghostferry's, the one to resume from"},
-    {"docs",         GF_CMD_DOCS,         "SECTION",    false, false, false, "print generated documentation: configuration, man"},
-    {"help",         GF_CMD_HELP,         "TOPIC",      true,  false, false, "print a summary"},
-    {"version",      GF_CMD_VERSION,      NULL,         false, false, false, "print the version"},
+    {"run",          GF_CMD_RUN,          NULL,         true,  true,  "copy, then follow; run again to resume (the default command)"},
+    {"check",        GF_CMD_CHECK,        NULL,         true,  true,  "preflight: servers, grants, settings, tables; changes nothing"},
+    {"status",       GF_CMD_STATUS,       NULL,         false, true,  "progress of a running or stopped job [--json]"},
+    {"cutover",      GF_CMD_CUTOVER,      NULL,         false, true,  "tell a running job to cut over once the stream has caught up"},
+    {"pause",        GF_CMD_PAUSE,        NULL,         false, true,  "hold readers and writers of a running job"},
+    {"resume",       GF_CMD_RESUME,       NULL,         false, true,  "let a paused job go on"},
+    {"stop",         GF_CMD_STOP,         NULL,         false, true,  "end a running job in good order; it can be resumed"},
+    {"export-state", GF_CMD_EXPORT_STATE, NULL,         false, true,  "print the state as JSON [--format=ghostferry|native]"},
+    {"import-state", GF_CMD_IMPORT_STATE, "STATE.json", false, true,  "make a state dump, ours or Ghostferry's, the one to resume from"},
+    {"docs",         GF_CMD_DOCS,         "SECTION",    false, false, "print generated documentation: configuration, man"},
+    {"help",         GF_CMD_HELP,         NULL,         false, false, "print a summary"},
+    {"version",      GF_CMD_VERSION,      NULL,         false, false, "print the version"},
 };
 /* clang-format on */
 const size_t cli_command_count = sizeof cli_commands / sizeof cli_commands[0];
@@ -141,7 +141,7 @@ static bool take_operands(cli_input *in, const cli_command **command, int argc, 
         *command = &cli_commands[0];
     if ((*command)->operand != NULL && i < argc)
         in->cli.file = gf_strdup(argv[i++]);
-    else if ((*command)->operand != NULL && !(*command)->optional)
+    else if ((*command)->operand != NULL)
         return gf_fail(err, GF_ERR_CONFIG, "%s: %s is missing", (*command)->name, (*command)->operand);
     if ((*command)->command == GF_CMD_DOCS && !cli_docs_has(in->cli.file))
         return gf_fail(err, GF_ERR_CONFIG, "docs: there is no section \"%s\"", in->cli.file);

@@ -11,7 +11,6 @@ typedef struct {
     const char *name;
     gf_command command;
     const char *operand; /* what stands before CONF.json: "STATE.json", "SECTION"; NULL = nothing */
-    bool optional;       /* it may be missing */
     bool servers;        /* needs to know source and target */
     bool config;         /* reads settings at all */
     const char *help;

@@ -78,12 +78,30 @@ static bool fixed_variable(bool *fixed, const char *server, const char *name, co
 /* Settings of Go's MySQL driver, which Ghostferry takes in Params as well. They are no variables of a server. */
 static bool driver_setting(const char *name)
 {
-    static const char *const names[] = {
-        "allowAllFiles", "allowCleartextPasswords", "allowFallbackToPlaintext", "allowNativePasswords",
-        "allowOldPasswords", "charset", "checkConnLiveness", "clientFoundRows", "collation", "columnsWithAlias",
-        "compress", "connectionAttributes", "interpolateParams", "loc", "maxAllowedPacket", "multiStatements",
-        "parseTime", "readTimeout", "rejectReadOnly", "serverPubKey", "strict", "timeTruncate", "timeout",
-        "writeTimeout"};
+    static const char *const names[] = {"allowAllFiles",
+                                        "allowCleartextPasswords",
+                                        "allowFallbackToPlaintext",
+                                        "allowNativePasswords",
+                                        "allowOldPasswords",
+                                        "charset",
+                                        "checkConnLiveness",
+                                        "clientFoundRows",
+                                        "collation",
+                                        "columnsWithAlias",
+                                        "compress",
+                                        "connectionAttributes",
+                                        "interpolateParams",
+                                        "loc",
+                                        "maxAllowedPacket",
+                                        "multiStatements",
+                                        "parseTime",
+                                        "readTimeout",
+                                        "rejectReadOnly",
+                                        "serverPubKey",
+                                        "strict",
+                                        "timeTruncate",
+                                        "timeout",
+                                        "writeTimeout"};
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(names[i], name) == 0)
@@ -98,8 +116,10 @@ static bool driver_tls(gf_server_config *s, const char *server, const char *valu
     static const struct {
         const char *value;
         gf_tls_mode mode;
-    } modes[] = {{"true", GF_TLS_VERIFY_IDENTITY}, {"skip-verify", GF_TLS_REQUIRED},
-                 {"preferred", GF_TLS_PREFERRED},  {"false", GF_TLS_OFF}};
+    } modes[] = {{"true", GF_TLS_VERIFY_IDENTITY},
+                 {"skip-verify", GF_TLS_REQUIRED},
+                 {"preferred", GF_TLS_PREFERRED},
+                 {"false", GF_TLS_OFF}};
 
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
         if (strcasecmp(modes[i].value, value) == 0) {
@@ -197,8 +217,9 @@ static bool servers_given(const gf_config *c, gf_error *err)
 
     if (missing == NULL)
         return true;
-    return gf_fail(err, GF_ERR_CONFIG, "no %s is given: use --%s mysql://user@host or \"%s\": {\"Host\": ...} in CONF.json",
-                   missing->role, missing->role, missing == &c->source ? "Source" : "Target");
+    return gf_fail(err, GF_ERR_CONFIG,
+                   "no %s is given: use --%s mysql://user@host or \"%s\": {\"Host\": ...} in CONF.json", missing->role,
+                   missing->role, missing == &c->source ? "Source" : "Target");
 }
 
 /* ---- what is moved ---- */
@@ -260,7 +281,8 @@ static bool settle_bind(gf_config *c, gf_error *err)
     if (!c->control_enabled)
         return true;
     if (colon == NULL || colon[1] == '\0' || strspn(colon + 1, "0123456789") != strlen(colon + 1) || port > 65535)
-        return gf_fail(err, GF_ERR_CONFIG, "ServerBindAddr: \"%.64s\" is not of the form address:port", c->control_bind);
+        return gf_fail(err, GF_ERR_CONFIG, "ServerBindAddr: \"%.64s\" is not of the form address:port",
+                       c->control_bind);
     if (colon == c->control_bind)
         replace(&c->control_bind, gf_asprintf("0.0.0.0%s", c->control_bind));
     return true;
@@ -289,7 +311,8 @@ static bool settle_names(const gf_config *c, gf_error *err)
         return gf_fail(err, GF_ERR_CONFIG, "--marker-database: a name of 1 to 64 bytes");
     if (c->memory_bytes < (size_t)16 << 20)
         return gf_fail(err, GF_ERR_CONFIG, "--memory: at least 16M");
-    if (c->server_uuid != NULL && (strlen(c->server_uuid) != 36 || strspn(c->server_uuid, "0123456789abcdefABCDEF-") != 36))
+    if (c->server_uuid != NULL &&
+        (strlen(c->server_uuid) != 36 || strspn(c->server_uuid, "0123456789abcdefABCDEF-") != 36))
         return gf_fail(err, GF_ERR_CONFIG, "--server-uuid: \"%.40s\" is no UUID", c->server_uuid);
     return true;
 }

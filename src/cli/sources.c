@@ -20,7 +20,10 @@
 
 /* Names in MySQL's option files -> ours. */
 static const char *const client_names[][2] = {
-    {"ssl-mode", "tls"}, {"ssl-ca", "tls-ca"}, {"ssl-cert", "tls-cert"}, {"ssl-key", "tls-key"},
+    {"ssl-mode", "tls"},
+    {"ssl-ca", "tls-ca"},
+    {"ssl-cert", "tls-cert"},
+    {"ssl-key", "tls-key"},
 };
 
 bool cli_read_file(gf_buf *out, const char *path, size_t max, gf_error *err)
@@ -142,7 +145,10 @@ static bool set_option(const ini *f, char *name, const char *value, gf_error *er
     if (o == NULL)
         ok = gf_fail(err, GF_ERR_CONFIG, "%s is no setting of [%s]", where, f->section);
     else /* a name alone is a switch turned on */
-        ok = cli_set(f->in, o, FROM_FILE, value == NULL ? "true" : o->type == OPT_CHOICE ? tls_mode(value) : value,
+        ok = cli_set(f->in, o, FROM_FILE,
+                     value == NULL           ? "true"
+                     : o->type == OPT_CHOICE ? tls_mode(value)
+                                             : value,
                      where, err);
     free(where);
     free(flag);

@@ -98,14 +98,32 @@ static inline void sample_tables(gf_state *s)
 static inline gf_state sample_state(void)
 {
     gf_error err;
-    gf_state s = {
-        .job = "default", .flavor = GF_FLAVOR_MYSQL, .source_identity = "3e11fa47-71ca-11e1-9e33-c80aa9429562",
-        .source_address = "db1:3306", .target_address = "db2:3306", .our_uuid = "11111111-71ca-11e1-9e33-c80aa9429562",
-        .our_server_id = 4000000001u, .config_digest = "00ff", .stage = GF_STAGE_COPYING, .marker = true,
-        .started_ms = 1700000000000, .saved_ms = 1700000001000, .cause = "line one \"quoted\" \xff", .resumable = true,
-        .pid = 4711, .control = "127.0.0.1:8000", .rows_copied = 150, .rows_estimate = UINT64_MAX,
-        .changes_applied = 3, .transactions_applied = 2, .rows_per_second = 12.5, .lag_seconds = -1, .lag_bytes = 5,
-        .eta_seconds = 0, .paused = true, .automatic_cutover = true};
+    gf_state s = {.job = "default",
+                  .flavor = GF_FLAVOR_MYSQL,
+                  .source_identity = "3e11fa47-71ca-11e1-9e33-c80aa9429562",
+                  .source_address = "db1:3306",
+                  .target_address = "db2:3306",
+                  .our_uuid = "11111111-71ca-11e1-9e33-c80aa9429562",
+                  .our_server_id = 4000000001u,
+                  .config_digest = "00ff",
+                  .stage = GF_STAGE_COPYING,
+                  .marker = true,
+                  .started_ms = 1700000000000,
+                  .saved_ms = 1700000001000,
+                  .cause = "line one \"quoted\" \xff",
+                  .resumable = true,
+                  .pid = 4711,
+                  .control = "127.0.0.1:8000",
+                  .rows_copied = 150,
+                  .rows_estimate = UINT64_MAX,
+                  .changes_applied = 3,
+                  .transactions_applied = 2,
+                  .rows_per_second = 12.5,
+                  .lag_seconds = -1,
+                  .lag_bytes = 5,
+                  .eta_seconds = 0,
+                  .paused = true,
+                  .automatic_cutover = true};
 
     ck_assert_msg(gf_position_parse(&s.position, s.flavor, "mysql-bin.000008", 193989, SAMPLE_GTIDS, &err), "%s",
                   err.text);

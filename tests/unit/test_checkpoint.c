@@ -384,7 +384,10 @@ static void make_newer(gf_buf *whole)
     gf_state_encode(&body, &s);
     /* map header of 2 bytes or more, then the key "format" (7 bytes) and its value */
     for (size_t i = 0; i + 8 < body.len; i++) {
-        if (memcmp(body.data + i, "\xa6" "format", 7) == 0) {
+        if (memcmp(body.data + i,
+                   "\xa6"
+                   "format",
+                   7) == 0) {
             body.data[i + 7] = 2;
             break;
         }
@@ -458,8 +461,11 @@ END_TEST
 START_TEST(decode__skips_keys_that_it_does_not_know)
 {
     /* {"future": [1, {"a": nil}, ext, bin, float], "rows_copied": 9} */
-    static const uint8_t body[] = "\x82\xa6" "future\x95\x01\x81\xa1" "a\xc0\xd4\x01\x02\xc4\x02zz"
-                                  "\xcb\x40\x00\x00\x00\x00\x00\x00\x00\xab" "rows_copied\x09";
+    static const uint8_t body[] = "\x82\xa6"
+                                  "future\x95\x01\x81\xa1"
+                                  "a\xc0\xd4\x01\x02\xc4\x02zz"
+                                  "\xcb\x40\x00\x00\x00\x00\x00\x00\x00\xab"
+                                  "rows_copied\x09";
     gf_state s;
     unsigned format;
 
@@ -487,9 +493,14 @@ static void decode_hostile(const void *data, size_t len)
 START_TEST(decode__survives_cuts_turned_bits_and_claims_of_size)
 {
     static const char *const claims[] = {
-        "\xdf\xff\xff\xff\xff", "\x81\xa1x\xdd\xff\xff\xff\xff", "\x81\xa6tables\xdd\xff\xff\xff\xff\x80",
-        "\x81\xa6tables\xdd\xff\xff\xff\xff", "\x81\xa3job\xdb\xff\xff\xff\xff", "\x81\xa1x\xc6\xff\xff\xff\xff",
-        "\x81\xa6tables\x91\x81\xa6schema\x81\xa4keys\x91\x81\xa5parts\x91\x81\xa6" "column\xcd\xff\xff",
+        "\xdf\xff\xff\xff\xff",
+        "\x81\xa1x\xdd\xff\xff\xff\xff",
+        "\x81\xa6tables\xdd\xff\xff\xff\xff\x80",
+        "\x81\xa6tables\xdd\xff\xff\xff\xff",
+        "\x81\xa3job\xdb\xff\xff\xff\xff",
+        "\x81\xa1x\xc6\xff\xff\xff\xff",
+        ("\x81\xa6tables\x91\x81\xa6schema\x81\xa4keys\x91\x81\xa5parts\x91\x81\xa6"
+         "column\xcd\xff\xff"),
     };
     gf_state s = sample_state();
     gf_buf whole = {0}, deep = {0};
