@@ -163,8 +163,10 @@ static bool put_opaque_civil(gf_buf *out, gf_slice data, uint8_t type)
 
     if (data.len != 8 || (v < 0 && form != GF_CIVIL_TIME))
         return false;
-    when.hour = form == GF_CIVIL_TIME ? (unsigned)(whole >> 12 & 0x3ff) : (unsigned)(whole >> 12 & 31);
-    if (form != GF_CIVIL_TIME) {
+    if (form == GF_CIVIL_TIME) {
+        when.hour = whole >> 12 > 838 ? 839 : (unsigned)(whole >> 12); /* 839 is refused when printed */
+    } else {
+        when.hour = (unsigned)(whole >> 12 & 31);
         when.day = date & 31;
         when.month = (unsigned)((date >> 5) % 13);
         when.year = (unsigned)((date >> 5) / 13);

@@ -229,7 +229,8 @@ static bool read_time2(gf_value *out, gf_cursor *in, const field *f)
     unsigned fraction_bytes = (f->meta + 1) / 2, shift = 8 * fraction_bytes;
     int64_t v = (int64_t)gf_cursor_be(in, 3 + fraction_bytes) - (INT64_C(0x800000) << shift);
     uint64_t size = v < 0 ? (uint64_t)-v : (uint64_t)v, whole = size >> shift;
-    gf_civil when = {.negative = v < 0, .hour = whole >> 12 & 0x7ff, .minute = whole >> 6 & 63, .second = whole & 63};
+    gf_civil when = {
+        .negative = v < 0, .hour = (unsigned)(whole >> 12), .minute = whole >> 6 & 63, .second = whole & 63};
 
     when.micro = (unsigned)(size & ((UINT64_C(1) << shift) - 1)) * power10(6 - 2 * fraction_bytes);
     return set_civil(out, f, GF_CIVIL_TIME, &when, f->meta);

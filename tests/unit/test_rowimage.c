@@ -128,6 +128,7 @@ static const sample samples[] = {
     {{.type = GF_T_TIME}, 19, 2, "7ffffe9d", "-00:00:01.99"},
     {{.type = GF_T_TIME}, 19, 6, "7fffffffffff", "-00:00:00.000001"},
     {{.type = GF_T_TIME}, 19, 0, "b46efb", "838:59:59"},
+    {{.type = GF_T_TIME}, 19, 0, "000000", NULL},        /* -2048 hours */
     {{.type = GF_T_TIME}, 19, 0, "80003c", NULL},        /* 60 seconds */
     {{.type = GF_T_TIME}, 11, 0, "39b0fe", "-08:59:59"}, /* the old formats */
     {{.type = GF_T_TIMESTAMP, .fsp = 2}, 7, 0, "0000000163", "1970-01-01 00:00:01.99"},
