@@ -12,8 +12,8 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <strings.h>
+#include <time.h>
 
 #include "check_parts.h"
 
@@ -368,12 +368,30 @@ static bool check_source(gf_check *c, gf_error *err)
 
 /* ---- target ---- */
 
-/* What writing and following DDL takes; the second half is needed only when the source's schema changes. */
+typedef enum { FOR_ROWS, FOR_FOREIGN_KEYS, FOR_DDL } purpose;
+
 static const struct {
     const char *privilege;
-    bool always;
-} target_privileges[] = {{"SELECT", true}, {"INSERT", true}, {"UPDATE", true}, {"DELETE", true},     {"CREATE", true},
-                         {"DROP", false},  {"ALTER", false}, {"INDEX", false}, {"REFERENCES", false}};
+    purpose purpose;
+} target_privileges[] = {
+    {"SELECT", FOR_ROWS}, {"INSERT", FOR_ROWS}, {"UPDATE", FOR_ROWS},
+    {"DELETE", FOR_ROWS}, {"CREATE", FOR_ROWS}, {"REFERENCES", FOR_FOREIGN_KEYS},
+    {"DROP", FOR_DDL},    {"ALTER", FOR_DDL},   {"INDEX", FOR_DDL},
+};
+
+static bool has_foreign_keys(const gf_check *c, size_t first, size_t end)
+{
+    for (size_t i = first; i < end; i++)
+        if (c->tables[i]->create_sql != NULL && strstr(c->tables[i]->create_sql, " FOREIGN KEY (") != NULL)
+            return true;
+    return false;
+}
+
+/* Else it is wanted only when the source's schema changes. */
+static bool is_needed(purpose p, bool foreign_keys)
+{
+    return p == FOR_ROWS || (p == FOR_FOREIGN_KEYS && foreign_keys);
+}
 
 /* Tables first..end are those that go to one database. */
 static bool have_on_all(const gf_check *c, const char *privilege, size_t first, size_t end)
@@ -384,18 +402,20 @@ static bool have_on_all(const gf_check *c, const char *privilege, size_t first, 
     return true;
 }
 
-static void missing_on_target(gf_check *c, size_t first, size_t end, bool always)
+static void missing_on_target(gf_check *c, size_t first, size_t end, bool needed)
 {
     char *name = quoted(c->tables[first]->target_db);
+    bool keys = has_foreign_keys(c, first, end);
     gf_check_names missing = {0};
 
     for (size_t i = 0; i < sizeof target_privileges / sizeof target_privileges[0]; i++)
-        if (target_privileges[i].always == always && !have_on_all(c, target_privileges[i].privilege, first, end))
+        if (is_needed(target_privileges[i].purpose, keys) == needed &&
+            !have_on_all(c, target_privileges[i].privilege, first, end))
             gf_check_name(&missing, target_privileges[i].privilege);
     if (missing.count > 0) {
         const char *list = gf_check_names_text(&missing);
 
-        if (always)
+        if (needed)
             gf_check_problem(c, "target: %s lacks %s: GRANT %s ON %s.* TO %s", name, list, list, name,
                              c->target_grants.user);
         else

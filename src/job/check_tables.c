@@ -87,7 +87,7 @@ static void check_keyless(gf_check *c, const gf_table *t, gf_check_names *allowe
     else if (c->source_info->flavor == GF_FLAVOR_MYSQL && !c->config->lock_keyless)
         gf_check_problem(c,
                          "source: %s %s: add a key, leave it out, or allow that writes to it wait for a moment "
-                         "(--lock-keyless)",
+                         "(--lock-keyless-tables)",
                          t->label, none);
     else if (c->source_info->flavor == GF_FLAVOR_MYSQL && !may_lock(c, t))
         gf_check_problem(c,
@@ -357,6 +357,7 @@ static bool list_existing(gf_check *c, size_t first, size_t end, char **kinds, g
             int order = by_target(&key, &c->tables[middle], &fold);
 
             if (order == 0) {
+                free(kinds[middle]);
                 kinds[middle] = gf_strdup(row[1] != NULL ? row[1] : "");
                 break;
             }

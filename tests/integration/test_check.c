@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT */
+/* The preflight against real servers of both families: one problem at a time is planted and has to be named. */
+#include <check.h>
+#include <stdlib.h>
+
+#include "gfreplica/check.h"
+#include "harness/harness.h"
+
+static const char *const families[] = {"mariadb", "mysql"};
+static h_server *sources[2], *targets[2];
+
+static void start_servers(void)
+{
+    for (int i = 0; i < 2; i++)
+        h_server_start_pair(&sources[i], &targets[i], families[i], NULL, NULL);
+}
+
+static void stop_servers(void)
+{
+    for (int i = 0; i < 2; i++) {
+        h_server_free(sources[i]);
+        h_server_free(targets[i]);
+    }
+}
+
+static bool is_maria(int i)
+{
+    return i == 0;
+}
+
+/* One check: configuration, accounts, and what came out. */
+typedef struct {
+    gf_config config;
+    h_server source, target;
+    char *dbs[2], *rename_to[2];
+    bool resuming;
+    gf_check_report report;
+} fixture;
+
+static fixture *fixture_of(h_server *source, h_server *target, const char *db)
+{
+    fixture *f = gf_calloc(1, sizeof *f);
+
+    f->source = *source;
+    f->target = *target;
+    f->source.admin = f->target.admin = NULL;
+    f->dbs[0] = gf_strdup(db);
+    f->config.filter.db_whitelist = (gf_names){f->dbs, 1};
+    f->config.marker_db = gf_strdup("_gfreplica");
+    f->config.job = gf_strdup("default");
+    f->config.chunk_bytes = f->config.batch_bytes = 1 << 20;
+    return f;
+}
+
+static fixture *fixture_for(int i, const char *db)
+{
+    return fixture_of(sources[i], targets[i], db);
+}
+
+static void run(fixture *f)
+{
+    MYSQL *source = h_connect(&f->source), *target = h_connect(&f->target);
+    gf_server_info source_info, target_info;
+    gf_catalog *c = gf_catalog_new();
+    gf_error err = {0};
+
+    gf_check_free(&f->report);
+    ck_assert_msg(
+        gf_server_info_read(&source_info, source, &err) && gf_server_info_read(&target_info, target, &err) &&
+            gf_catalog_load(c, source, source_info.flavor, &f->config.filter, NULL, &err) &&
+            gf_check_run(&f->report, &f->config, source, &source_info, target, &target_info, c, f->resuming, &err),
+        "%s", err.text);
+    gf_catalog_free(c);
+    mysql_close(source);
+    mysql_close(target);
+}
+
+static void done(fixture *f)
+{
+    gf_check_free(&f->report);
+    free(f->config.marker_db);
+    free(f->config.job);
+    free(f->dbs[0]);
+    free(f->rename_to[0]);
+    free(f);
+}
+
+static void assert_problem(fixture *f, const char *text)
+{
+    ck_assert_msg(strstr(gf_buf_cstr(&f->report.problems), text) != NULL, "no '%s' in:\n%s", text,
+                  (const char *)f->report.problems.data);
+}
+
+static void assert_warning(fixture *f, const char *text)
+{
+    ck_assert_msg(strstr(gf_buf_cstr(&f->report.warnings), text) != NULL, "no '%s' in:\n%s", text,
+                  (const char *)f->report.warnings.data);
+}
+
+static void assert_fine(fixture *f)
+{
+    ck_assert_msg(f->report.problem_count == 0, "problems:\n%s", gf_buf_cstr(&f->report.problems));
+}
+
+START_TEST(check__is_content_with_an_ordinary_table)
+{
+    fixture *f = fixture_for(_i, "plain");
+
+    h_sql(sources[_i], "CREATE DATABASE plain; CREATE TABLE plain.t (a INT PRIMARY KEY, b VARCHAR(9))");
+    run(f);
+    assert_fine(f);
+    ck_assert_ptr_null(strstr(gf_buf_cstr(&f->report.warnings), "marker"));
+    done(f);
+}
+END_TEST
+
+START_TEST(check__is_content_with_least_privilege)
+{
+    fixture *f = fixture_for(_i, "least");
+
+    h_sql(sources[_i],
+          "CREATE DATABASE least; CREATE TABLE least.t (a INT PRIMARY KEY, iv INT INVISIBLE); "
+          "CREATE USER least@'127.0.0.1' IDENTIFIED BY 'pw'; GRANT SELECT ON least.* TO least@'127.0.0.1'; "
+          "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO least@'127.0.0.1'");
+    h_sql(targets[_i], "CREATE USER least@'127.0.0.1' IDENTIFIED BY 'pw'; "
+                       "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES ON least.* TO "
+                       "least@'127.0.0.1'; GRANT ALL ON `\\_gfreplica`.* TO least@'127.0.0.1'");
+    snprintf(f->source.user, sizeof f->source.user, "least");
+    snprintf(f->source.password, sizeof f->source.password, "pw");
+    snprintf(f->target.user, sizeof f->target.user, "least");
+    snprintf(f->target.password, sizeof f->target.password, "pw");
+    run(f);
+    assert_fine(f);
+    ck_assert_ptr_null(strstr(gf_buf_cstr(&f->report.warnings), "marker"));
+    if (!is_maria(_i))
+        assert_warning(f, "GRANT XA_RECOVER_ADMIN ON *.* TO 'least'@'127.0.0.1'");
+    done(f);
+}
+END_TEST
+
+START_TEST(check__names_each_missing_grant)
+{
+    fixture *f = fixture_for(_i, "nogrants");
+
+    h_sql(sources[_i], "CREATE DATABASE nogrants; CREATE TABLE nogrants.t (a INT PRIMARY KEY, b INT); "
+                       "CREATE USER nobody@'127.0.0.1' IDENTIFIED BY 'pw'; "
+                       "GRANT SELECT (a) ON nogrants.t TO nobody@'127.0.0.1'");
+    h_sql(targets[_i], "CREATE USER nobody@'127.0.0.1' IDENTIFIED BY 'pw'");
+    snprintf(f->source.user, sizeof f->source.user, "nobody");
+    snprintf(f->source.password, sizeof f->source.password, "pw");
+    snprintf(f->target.user, sizeof f->target.user, "nobody");
+    snprintf(f->target.password, sizeof f->target.password, "pw");
+    /* a column grant shows one column only; the whole definition comes from a connection that may see it */
+    h_sql(sources[_i], "GRANT INSERT ON nogrants.t TO nobody@'127.0.0.1'");
+    run(f);
+    assert_problem(f, "GRANT REPLICATION SLAVE ON *.* TO 'nobody'@'127.0.0.1'");
+    assert_problem(f, "GRANT REPLICATION CLIENT ON *.* TO 'nobody'@'127.0.0.1'");
+    assert_problem(f, "nogrants.t: GRANT SELECT ON `nogrants`.* TO 'nobody'@'127.0.0.1'");
+    assert_problem(f, "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON `nogrants`.* TO 'nobody'@'127.0.0.1'");
+    assert_warning(f, "GRANT CREATE, SELECT, INSERT, UPDATE, DELETE ON `_gfreplica`.* TO 'nobody'@'127.0.0.1'");
+    done(f);
+}
+END_TEST
+
+START_TEST(check__names_a_database_that_nothing_is_seen_of)
+{
+    fixture *f = fixture_for(_i, "unseen");
+
+    h_sql(sources[_i], "CREATE DATABASE unseen; CREATE TABLE unseen.t (a INT PRIMARY KEY); "
+                       "CREATE USER blind@'127.0.0.1' IDENTIFIED BY 'pw'");
+    snprintf(f->source.user, sizeof f->source.user, "blind");
+    snprintf(f->source.password, sizeof f->source.password, "pw");
+    run(f);
+    assert_problem(f, "GRANT SELECT ON `unseen`.* TO 'blind'@'127.0.0.1'");
+    done(f);
+}
+END_TEST
+
+START_TEST(check__refuses_statement_format_and_partial_images)
+{
+    fixture *f = fixture_for(_i, "settings");
+
+    h_sql(sources[_i], "CREATE DATABASE settings; CREATE TABLE settings.t (a INT PRIMARY KEY); "
+                       "SET GLOBAL binlog_format='MIXED'; SET GLOBAL binlog_row_image='MINIMAL'");
+    run(f);
+    h_sql(sources[_i], "SET GLOBAL binlog_format='ROW'; SET GLOBAL binlog_row_image='FULL'");
+    assert_problem(f, "binlog_format is MIXED");
+    assert_problem(f, "SET GLOBAL binlog_row_image='FULL'");
+    ck_assert_uint_eq(f->report.problem_count, 2);
+    done(f);
+}
+END_TEST
+
+START_TEST(check__tells_about_retention_and_packets)
+{
+    fixture *f = fixture_for(_i, "packets");
+
+    h_sql(sources[_i], "CREATE DATABASE packets; CREATE TABLE packets.t (a INT PRIMARY KEY); "
+                       "SET GLOBAL binlog_expire_logs_seconds=7200");
+    h_sql(targets[_i], "SET GLOBAL max_allowed_packet=4194304");
+    h_sql(sources[_i], "SET GLOBAL max_allowed_packet=67108864");
+    run(f);
+    assert_fine(f);
+    assert_warning(f, "kept for 2 hours (binlog_expire_logs_seconds=7200)");
+    assert_warning(f, "SET GLOBAL max_allowed_packet=67108864");
+    f->config.chunk_bytes = 8 << 20;
+    run(f);
+    assert_problem(f, "max_allowed_packet is 4194304");
+    h_sql(targets[_i], "SET GLOBAL max_allowed_packet=67108864");
+    done(f);
+}
+END_TEST
+
+START_TEST(check__refuses_a_target_that_cannot_be_written)
+{
+    fixture *f = fixture_for(_i, "readonly");
+
+    h_sql(sources[_i], "CREATE DATABASE readonly; CREATE TABLE readonly.t (a INT PRIMARY KEY)");
+    h_sql(targets[_i], "SET GLOBAL %s=ON; SET GLOBAL binlog_format='STATEMENT'",
+          is_maria(_i) ? "read_only" : "super_read_only");
+    run(f);
+    h_sql(targets[_i], "SET GLOBAL read_only=OFF; SET GLOBAL binlog_format='ROW'");
+    if (is_maria(_i)) /* root has READ ONLY ADMIN there */
+        assert_warning(f, "read_only is ON");
+    else
+        assert_problem(f, "SET GLOBAL super_read_only=OFF");
+    assert_problem(f, "binlog_format is STATEMENT");
+    done(f);
+}
+END_TEST
+
+START_TEST(check__refuses_keyless_tables_unless_rule_k_applies)
+{
+    fixture *f = fixture_for(_i, "keyless");
+
+    h_sql(sources[_i], "CREATE DATABASE keyless; CREATE TABLE keyless.t (a INT, UNIQUE u (a)); "
+                       "CREATE TABLE keyless.m (a INT PRIMARY KEY) ENGINE=MyISAM");
+    run(f);
+    if (is_maria(_i)) {
+        assert_fine(f);
+    } else {
+        assert_problem(f, "keyless.t has no primary key");
+        assert_problem(f, "--lock-keyless-tables");
+        f->config.lock_keyless = true;
+        run(f);
+        assert_fine(f);
+    }
+    assert_warning(f, "keyless.t");
+    assert_warning(f, "engines without transactions: these tables end equal but may differ meanwhile: keyless.m");
+    f->config.no_marker = true;
+    run(f);
+    assert_problem(f, "keyless.t has no primary key");
+    done(f);
+}
+END_TEST
+
+START_TEST(check__refuses_tables_with_rows_unless_allowed_or_resuming)
+{
+    fixture *f = fixture_for(_i, "existing");
+
+    h_sql(sources[_i], "CREATE DATABASE existing; CREATE TABLE existing.t (a INT PRIMARY KEY); "
+                       "CREATE TABLE existing.empty (a INT PRIMARY KEY); CREATE TABLE existing.v (a INT PRIMARY KEY)");
+    h_sql(targets[_i], "CREATE DATABASE existing; CREATE TABLE existing.t (a INT PRIMARY KEY); "
+                       "CREATE TABLE existing.empty (a INT PRIMARY KEY); INSERT INTO existing.t VALUES (1); "
+                       "CREATE VIEW existing.v AS SELECT 1");
+    run(f);
+    assert_problem(f, "tables hold rows already: existing.t: ");
+    assert_problem(f, "existing.v is there already and is no table");
+    ck_assert_uint_eq(f->report.problem_count, 2);
+    f->config.allow_existing = true;
+    run(f);
+    ck_assert_uint_eq(f->report.problem_count, 1);
+    f->config.allow_existing = false;
+    f->resuming = true;
+    run(f);
+    assert_fine(f);
+    done(f);
+}
+END_TEST
+
+START_TEST(check__refuses_cascades_that_are_not_logged)
+{
+    fixture *f = fixture_for(_i, "fk");
+
+    h_sql(sources[_i],
+          "CREATE DATABASE fk; CREATE DATABASE fk_other; CREATE TABLE fk_other.o (a INT PRIMARY KEY); "
+          "CREATE TABLE fk.p (a INT PRIMARY KEY); "
+          "CREATE TABLE fk.c (a INT PRIMARY KEY, `b``)` INT, CONSTRAINT `c``fk` FOREIGN KEY (`b``)`) "
+          "REFERENCES fk.p (a) ON DELETE SET NULL); "
+          "CREATE TABLE fk.r (a INT PRIMARY KEY, b INT, c INT, CONSTRAINT plain FOREIGN KEY (b) REFERENCES "
+          "fk.p (a), CONSTRAINT away FOREIGN KEY (c) REFERENCES fk_other.o (a)) COMMENT 'x ON DELETE CASCADE'");
+    run(f);
+    assert_warning(f, "foreign key away of fk.r refers to fk_other.o");
+    if (!is_maria(_i)) { /* MySQL 9.6 and later logs them */
+        assert_fine(f);
+        done(f);
+        return;
+    }
+    assert_problem(f, "fk.c (c`fk): leave");
+    f->config.skip_foreign_keys_check = true;
+    run(f);
+    assert_fine(f);
+    assert_warning(f, "the target will differ: fk.c (c`fk)");
+    done(f);
+}
+END_TEST
+
+START_TEST(check__refuses_prepared_xa_transactions)
+{
+    fixture *f = fixture_for(_i, "xa");
+    MYSQL *session;
+
+    h_sql(sources[_i], "CREATE DATABASE xa; CREATE TABLE xa.t (a INT PRIMARY KEY)");
+    session = h_connect(sources[_i]);
+    ck_assert_int_eq(mysql_query(session, "XA START 'trx1'"), 0);
+    ck_assert_int_eq(mysql_query(session, "INSERT INTO xa.t VALUES (1)"), 0);
+    ck_assert_int_eq(mysql_query(session, "XA END 'trx1'"), 0);
+    ck_assert_int_eq(mysql_query(session, "XA PREPARE 'trx1'"), 0);
+    run(f);
+    ck_assert_int_eq(mysql_query(session, "XA ROLLBACK 'trx1'"), 0);
+    mysql_close(session);
+    assert_problem(f, is_maria(_i) ? "trx1" : "0x74727831");
+    run(f);
+    assert_fine(f);
+    done(f);
+}
+END_TEST
+
+START_TEST(check__refuses_to_move_a_server_onto_itself)
+{
+    fixture *f = fixture_of(sources[_i], sources[_i], "selfmove");
+
+    h_sql(sources[_i], "CREATE DATABASE selfmove; CREATE TABLE selfmove.t (a INT PRIMARY KEY)");
+    run(f);
+    assert_problem(f, "it is the source itself, under the same names (selfmove.t)");
+    f->rename_to[0] = gf_strdup("selfmoved");
+    f->config.filter.db_renames = (gf_renames){f->dbs, f->rename_to, 1};
+    run(f);
+    assert_fine(f);
+    f->config.filter.db_whitelist.count = 0; /* now the new name is selected too */
+    run(f);
+    assert_problem(f, "the new names are selected to be moved again");
+    done(f);
+}
+END_TEST
+
+START_TEST(check__refuses_renames_that_collide)
+{
+    fixture *f = fixture_for(_i, "collide");
+    char *from[] = {"a"}, *to[] = {"b"};
+
+    h_sql(sources[_i], "CREATE DATABASE collide; CREATE TABLE collide.a (a INT PRIMARY KEY); "
+                       "CREATE TABLE collide.b (a INT PRIMARY KEY)");
+    f->config.filter.table_renames = (gf_renames){from, to, 1};
+    run(f);
+    assert_problem(f, "both become collide.b");
+    f->rename_to[0] = gf_strdup("_gfreplica");
+    f->config.filter.table_renames.count = 0;
+    f->config.filter.db_renames = (gf_renames){f->dbs, f->rename_to, 1};
+    run(f);
+    assert_problem(f, "would go into the marker's own database");
+    done(f);
+}
+END_TEST
+
+START_TEST(check__names_what_the_other_family_lacks)
+{
+    fixture *f = fixture_of(sources[_i], targets[1 - _i], "crossing");
+    char *from[1], *to[] = {"utf8mb4_general_ci"};
+    const char *collation = is_maria(_i) ? "utf8mb4_uca1400_ai_ci" : "utf8mb4_0900_as_cs";
+
+    from[0] = gf_strdup(collation);
+    h_sql(sources[_i],
+          "CREATE DATABASE crossing; CREATE TABLE crossing.t (a INT PRIMARY KEY, "
+          "b VARCHAR(9) CHARACTER SET utf8mb4 COLLATE %s) DEFAULT CHARSET=latin1",
+          collation);
+    if (is_maria(_i))
+        h_sql(sources[0], "CREATE TABLE crossing.u (a UUID PRIMARY KEY); CREATE TABLE crossing.e (a INT PRIMARY KEY) "
+                          "ENGINE=Aria; CREATE TABLE crossing.v (a INT PRIMARY KEY) WITH SYSTEM VERSIONING");
+    run(f);
+    assert_problem(f, collation);
+    assert_problem(f, "used by crossing.t.b");
+    if (is_maria(_i)) {
+        assert_problem(f, "crossing.u");
+        assert_problem(f, "no engine Aria, used by crossing.e");
+        assert_problem(f, "system-versioned tables can't be moved with their history yet: crossing.v");
+    }
+    f->config.map_collation = (gf_renames){from, to, 1};
+    run(f);
+    ck_assert_ptr_null(strstr(gf_buf_cstr(&f->report.problems), "has no collation"));
+    free(from[0]);
+    done(f);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("check");
+    TCase *tc = tcase_create("check");
+    SRunner *r = srunner_create(s);
+    int failed;
+
+    tcase_add_unchecked_fixture(tc, start_servers, stop_servers);
+    tcase_set_timeout(tc, 300);
+    tcase_add_loop_test(tc, check__is_content_with_an_ordinary_table, 0, 2);
+    tcase_add_loop_test(tc, check__is_content_with_least_privilege, 0, 2);
+    tcase_add_loop_test(tc, check__names_each_missing_grant, 0, 2);
+    tcase_add_loop_test(tc, check__names_a_database_that_nothing_is_seen_of, 0, 2);
+    tcase_add_loop_test(tc, check__refuses_statement_format_and_partial_images, 0, 2);
+    tcase_add_loop_test(tc, check__tells_about_retention_and_packets, 0, 2);
+    tcase_add_loop_test(tc, check__refuses_a_target_that_cannot_be_written, 0, 2);
+    tcase_add_loop_test(tc, check__refuses_keyless_tables_unless_rule_k_applies, 0, 2);
+    tcase_add_loop_test(tc, check__refuses_tables_with_rows_unless_allowed_or_resuming, 0, 2);
+    tcase_add_loop_test(tc, check__refuses_cascades_that_are_not_logged, 0, 2);
+    tcase_add_loop_test(tc, check__refuses_prepared_xa_transactions, 0, 2);
+    tcase_add_loop_test(tc, check__refuses_to_move_a_server_onto_itself, 0, 2);
+    tcase_add_loop_test(tc, check__refuses_renames_that_collide, 0, 2);
+    tcase_add_loop_test(tc, check__names_what_the_other_family_lacks, 0, 2);
+    suite_add_tcase(s, tc);
+    srunner_run_all(r, CK_NORMAL);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
