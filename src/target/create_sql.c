@@ -102,7 +102,7 @@ static token next_token(const char *p)
         kind = TOK_COMMENT;
         close = strstr(p + 2, "*/");
         end = close != NULL ? close + 2 : p + strlen(p);
-    } else if (is_word_byte(*p)) {
+    } else if (is_word_byte(*p) && *p != '.') {
         kind = TOK_WORD;
         while (is_word_byte(*end))
             end++;
@@ -140,6 +140,12 @@ static size_t solid(const struct rewrite *r, size_t from)
     while (r->tokens[from].kind == TOK_SPACE)
         from++;
     return from;
+}
+
+/* The one behind it; the end stays the end. */
+static size_t behind(const struct rewrite *r, size_t at)
+{
+    return r->tokens[at].kind == TOK_END ? at : solid(r, at + 1);
 }
 
 /* Do the words of `phrase` stand at `from`, however they are spaced? *end is behind them. */
@@ -251,12 +257,12 @@ static bool write_collation(struct rewrite *r, const char *name, gf_error *err)
 /* COLLATE [=] name */
 static bool on_collate(struct rewrite *r, gf_error *err)
 {
-    size_t name = solid(r, r->at + 1);
+    size_t name = behind(r, r->at);
     char *text;
     bool ok;
 
     if (is_punct(&r->tokens[name], '='))
-        name = solid(r, name + 1);
+        name = behind(r, name);
     for (; r->at < name; r->at++)
         copy(r, &r->tokens[r->at]);
     if (r->tokens[name].kind != TOK_WORD)
@@ -276,7 +282,7 @@ static bool write_charset(struct rewrite *r, size_t name, gf_error *err)
     bool same = strcmp(r->source->version_text, r->target->version_text) == 0;
 
     if (is_punct(&r->tokens[name], '='))
-        name = solid(r, name + 1);
+        name = behind(r, name);
     for (; r->at <= name && r->tokens[r->at].kind != TOK_END; r->at++)
         copy(r, &r->tokens[r->at]);
     /* Deeper in parentheses it is a CAST of some expression. */
@@ -290,7 +296,7 @@ static bool write_charset(struct rewrite *r, size_t name, gf_error *err)
 
 static bool on_charset(struct rewrite *r, gf_error *err)
 {
-    return write_charset(r, solid(r, r->at + 1), err);
+    return write_charset(r, behind(r, r->at), err);
 }
 
 static bool on_character(struct rewrite *r, gf_error *err)
@@ -322,7 +328,7 @@ static void write_reference(struct rewrite *r, const char *db, const char *name)
 /* REFERENCES [`db`.]`table` */
 static bool on_references(struct rewrite *r, gf_error *err)
 {
-    size_t first = solid(r, r->at + 1), dot = solid(r, first + 1), second = 0;
+    size_t first = behind(r, r->at), dot = behind(r, first), second = 0;
     char *db, *name;
 
     (void)err;
@@ -330,8 +336,8 @@ static bool on_references(struct rewrite *r, gf_error *err)
         copy(r, &r->tokens[r->at]);
     if (r->tokens[first].kind != TOK_NAME)
         return true;
-    if (is_punct(&r->tokens[dot], '.') && r->tokens[solid(r, dot + 1)].kind == TOK_NAME)
-        second = solid(r, dot + 1);
+    if (is_punct(&r->tokens[dot], '.') && r->tokens[behind(r, dot)].kind == TOK_NAME)
+        second = behind(r, dot);
     db = second != 0 ? unquote(&r->tokens[first]) : gf_strdup(r->t->db);
     name = unquote(&r->tokens[second != 0 ? second : first]);
     write_reference(r, db, name);
@@ -351,7 +357,7 @@ static bool wants_expression(gf_type type)
 /* Behind the default value that starts at `from`: a literal, NULL, or a function call. */
 static size_t default_end(const struct rewrite *r, size_t from)
 {
-    size_t paren = solid(r, from + 1);
+    size_t paren = behind(r, from);
     int depth = 0;
 
     if (r->tokens[from].kind == TOK_WORD && r->tokens[from].text[0] == '_' && r->tokens[from + 1].kind == TOK_STRING)
@@ -369,13 +375,13 @@ static size_t default_end(const struct rewrite *r, size_t from)
 /* MariaDB takes DEFAULT uuid() and a TEXT column's DEFAULT 'x'; MySQL wants both in parentheses. */
 static bool on_default(struct rewrite *r, gf_error *err)
 {
-    size_t value = solid(r, r->at + 1), end = default_end(r, value);
+    size_t value = behind(r, r->at), end = default_end(r, value);
     const token *k = &r->tokens[value];
     bool call = k->kind == TOK_WORD && end > value + 1 && k->text[0] != '_';
     bool wrap = r->column != NULL && !to_mariadb(r) && r->source->flavor == GF_FLAVOR_MARIADB;
 
     (void)err;
-    wrap = wrap && !is_punct(k, '(') && !is_word(k, "NULL") && !is_word(k, "current_timestamp");
+    wrap = wrap && k->kind != TOK_END && !is_punct(k, '(') && !is_word(k, "NULL") && !is_word(k, "current_timestamp");
     wrap = wrap && (call || wants_expression(r->column->type));
     for (; r->at < value; r->at++)
         copy(r, &r->tokens[r->at]);
@@ -445,10 +451,10 @@ static size_t option_end(const struct rewrite *r, size_t from, const char *name)
         return 0;
     end = solid(r, end);
     if (is_punct(&r->tokens[end], '='))
-        end = solid(r, end + 1);
+        end = behind(r, end);
     else if (r->tokens[end].kind != TOK_STRING && r->tokens[end].kind != TOK_NAME)
         return 0;
-    return end + 1;
+    return r->tokens[end].kind == TOK_END ? end : end + 1;
 }
 
 static bool drop_option(struct rewrite *r)
