@@ -281,6 +281,45 @@ START_TEST(save__never_counts_a_damaged_file_among_those_it_keeps)
 }
 END_TEST
 
+/* Saves as fast as it can until it is killed. */
+static void save_for_ever(void)
+{
+    gf_checkpoint *cp = open_it();
+
+    for (uint64_t i = 1;; i++)
+        save_mark(cp, i);
+}
+
+START_TEST(save__is_whole_whenever_the_process_is_killed)
+{
+    uint64_t seen = 0;
+
+    for (int round = 0; round < 15; round++) {
+        pid_t pid = fork();
+        gf_state s = {0};
+        gf_checkpoint *cp;
+        bool found = false;
+
+        if (pid == 0)
+            save_for_ever();
+        for (int i = 0; i < 1000 && !(gf_checkpoint_peek(&s, &found, dir, &err) && found); i++)
+            usleep(1000);
+        ck_assert_msg(found, "%s", err.text);
+        gf_state_free(&s);
+        usleep((useconds_t)(1000 + 1500 * round));
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        cp = open_it(); /* at once: the dead process holds no lock */
+        ck_assert_msg(gf_checkpoint_load(&s, &found, cp, &err), "%s", err.text);
+        ck_assert(found && s.generation >= seen); /* never back, though the last round may have saved nothing */
+        seen = s.generation;
+        ck_assert_ptr_nonnull(s.tables[0].table);
+        gf_state_free(&s);
+        gf_checkpoint_close(cp);
+    }
+}
+END_TEST
+
 /* ---- damage ---- */
 
 /* Generation 1 is whole; generation 2 gets these bytes, and must never be taken. */
@@ -544,6 +583,7 @@ int main(void)
     tcase_add_test(tc, save__keeps_three_generations);
     tcase_add_test(tc, save__keeps_the_old_one_when_rename_fails);
     tcase_add_test(tc, save__never_counts_a_damaged_file_among_those_it_keeps);
+    tcase_add_test(tc, save__is_whole_whenever_the_process_is_killed);
     tcase_add_test(tc, load__refuses_a_file_cut_at_any_byte);
     tcase_add_test(tc, load__refuses_a_file_with_any_bit_turned);
     tcase_add_test(tc, load__refuses_foreign_files_by_name);
