@@ -58,15 +58,14 @@ static void *wait_for_signals(void *arg)
     return NULL;
 }
 
-static void block_signals(void)
+static void mask_signals(int how)
 {
     sigset_t set;
 
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN); /* a TLS write to a closed link raises it */
+    pthread_sigmask(how, &set, NULL);
 }
 
 static int run(gf_cli *cli)
@@ -76,7 +75,6 @@ static int run(gf_cli *cli)
     int code;
 
     gf_log_info("gfreplica %s, checkpoint directory %s", GF_VERSION, cli->config.checkpoint_dir);
-    block_signals();
     if (pthread_create(&signals, NULL, wait_for_signals, job) != 0) {
         gf_log_error("cannot start the signal thread");
         gf_job_free(job);
@@ -231,6 +229,8 @@ static int docs(gf_cli *cli)
 
 static int execute(gf_cli *cli)
 {
+    if (cli->command != GF_CMD_RUN)
+        mask_signals(SIG_UNBLOCK);
     switch (cli->command) {
     case GF_CMD_RUN:
         return run(cli);
@@ -267,6 +267,8 @@ int main(int argc, char **argv)
     gf_error err = {0};
     int code;
 
+    mask_signals(SIG_BLOCK);  /* from the first moment: a stop must find the job, not the default action */
+    signal(SIGPIPE, SIG_IGN); /* a TLS write to a closed link raises it */
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* a core would hold passwords and rows */
     if (mysql_library_init(0, NULL, NULL) != 0) {
         fprintf(stderr, "gfreplica: the client library does not start\n");

@@ -43,6 +43,7 @@ struct gf_job {
     bool prepared;          /* catalog and plan are there: later attempts only connect again */
     gf_state loaded;        /* from the checkpoint or an import; its schemas move to the catalog */
     bool resumed;           /* loaded is there */
+    bool plan_ready;        /* catalog and plan are whole: the state may be saved */
     bool had_attempt;       /* this process has started the pipeline before */
     bool begun;             /* the target has our start position: from here on the marker decides */
     gf_buf left_out;        /* objects that are not moved, for the summary */

@@ -131,6 +131,7 @@ static void adopt_state(gf_job *j)
     if (!j->resumed)
         return;
     gf_position_copy(&s->position, &old->position);
+    s->flavor = old->flavor;
     memcpy(s->our_uuid, old->our_uuid, sizeof s->our_uuid);
     s->our_server_id = old->our_server_id;
     if (old->started_ms != 0)
@@ -300,10 +301,10 @@ static gf_exit end_badly(gf_job *j, const gf_error *err)
     j->state.control[0] = '\0';
     pthread_mutex_unlock(&j->lock);
     say_why(j, err, code);
-    /* Before the job has begun there is nothing to keep, and a refusal leaves no trace. */
-    if (j->checkpoint != NULL && (j->begun || j->had_attempt) && !gf_progress_save(j, &failed))
+    /* Before the plan is whole the checkpoint on disk knows more than we do, and a refusal leaves no trace. */
+    if (j->plan_ready && !gf_progress_save(j, &failed))
         gf_log_error("%s", failed.text);
-    if (j->checkpoint != NULL && (j->config->dump_on_signal || j->config->dump_on_error) && (j->begun || j->resumed))
+    if (j->plan_ready && (j->config->dump_on_signal || j->config->dump_on_error))
         dump_state(j);
     post_error(j, err);
     return code;
@@ -320,7 +321,7 @@ static gf_exit end_well(gf_job *j)
     j->state.control[0] = '\0';
     gf_position_text(&j->state.position, &at);
     pthread_mutex_unlock(&j->lock);
-    if (j->had_attempt && !gf_progress_save(j, &err))
+    if (j->plan_ready && !gf_progress_save(j, &err))
         gf_log_warn("%s", err.text);
     gf_log_info("done: %llu rows copied, %llu changes of %llu transactions applied, target equals source at %s",
                 (unsigned long long)j->state.rows_copied, (unsigned long long)j->state.changes_applied,

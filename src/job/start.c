@@ -581,6 +581,7 @@ out:
 
 bool gf_start_position(gf_job *j, gf_error *err)
 {
+    j->plan_ready = false;
     if (j->marker != NULL || !j->had_attempt)
         new_plan(j);
     if (!read_position(j, err))
@@ -596,7 +597,7 @@ bool gf_start_position(gf_job *j, gf_error *err)
     j->state.rows_copied = j->state.rows_estimate = 0;
     gf_plan_each(j->plan, count_rows, &j->state);
     pthread_mutex_unlock(&j->lock);
-    j->had_attempt = true;
+    j->had_attempt = j->plan_ready = true;
     gf_stage_enter(j, GF_STAGE_COPYING);
     return gf_progress_save(j, err);
 }
