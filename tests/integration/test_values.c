@@ -31,9 +31,10 @@ enum { FAMILIES = sizeof families / sizeof families[0] };
 static h_server *servers[FAMILIES]; /* Check's fixtures take no argument */
 
 typedef struct {
-    gf_value *values;  /* column_count of them */
-    gf_slice image;    /* as the binlog has it; none from a chunk */
-    gf_slice presence; /* of the table map that it came with */
+    gf_value *values; /* column_count of them */
+    gf_slice image;   /* as the binlog has it; none from a chunk */
+    gf_slice present; /* what it was read with, like the next; in the world's arena */
+    const gf_event_columns *cols;
 } a_row;
 
 typedef struct {
@@ -210,7 +211,7 @@ static void read_chunk(row_set *set, world *w, MYSQL *db)
 typedef struct {
     uint64_t id;
     row_set *set;
-    gf_event_columns cols;
+    const gf_event_columns *cols; /* in the world's arena */
 } table_map;
 
 typedef struct {
@@ -245,7 +246,7 @@ static unsigned meta_bytes(uint8_t type)
 }
 
 /* Types and metadata in the form that rowimage.c wants. */
-static gf_event_columns take_columns(world *w, gf_cursor *in)
+static const gf_event_columns *take_columns(world *w, gf_cursor *in)
 {
     gf_event_columns cols = {.count = (unsigned)gf_cursor_lenenc(in)};
     gf_slice types = gf_cursor_bytes(in, cols.count);
@@ -267,7 +268,7 @@ static gf_event_columns take_columns(world *w, gf_cursor *in)
         }
         cols.meta[c] = (uint16_t)meta;
     }
-    return cols;
+    return (const gf_event_columns *)gf_arena_copy(&w->arena, &cols, sizeof cols).data;
 }
 
 static void on_table_map(file_reader *f, gf_cursor in)
@@ -291,7 +292,7 @@ static void on_table_map(file_reader *f, gf_cursor in)
         table_map *map = &f->maps[f->map_count++];
 
         *map = (table_map){id, set, take_columns(f->w, &in)};
-        ck_assert_msg(gf_rowimage_check(set->table, &map->cols, &err), "%s", err.text);
+        ck_assert_msg(gf_rowimage_check(set->table, map->cols, &err), "%s", err.text);
     }
 }
 
@@ -315,10 +316,11 @@ static void on_write_rows(file_reader *f, gf_cursor in, bool v2)
         const uint8_t *start = in.p;
         a_row *row = add_row(map->set, f->w);
 
-        ck_assert_msg(gf_rowimage_read(row->values, &in, map->set->table, &map->cols, present.data, &f->w->arena, &err),
+        ck_assert_msg(gf_rowimage_read(row->values, &in, map->set->table, map->cols, present.data, &f->w->arena, &err),
                       "%s", err.text);
         row->image = gf_slice_of(start, (size_t)(in.p - start));
-        row->presence = present;
+        row->present = present;
+        row->cols = map->cols;
     }
 }
 
@@ -482,6 +484,47 @@ START_TEST(values__are_the_same_from_chunks_and_from_events)
         }
     }
     free_sets(chunks, &w);
+    free_sets(events, &w);
+    close_world(&w);
+}
+END_TEST
+
+/* ---- recorded images, cut short ---- */
+
+enum { CUT_MAX = 2000 }; /* longer images repeat themselves */
+
+static void expect_refused_when_cut(const row_set *set, const a_row *row)
+{
+    gf_value *values = gf_malloc(set->table->column_count * sizeof *values);
+    gf_arena arena = {0};
+
+    for (size_t cut = 0; cut < row->image.len; cut++) {
+        uint8_t *exact = gf_malloc(cut); /* so that ASan sees a byte too far */
+        gf_cursor in = gf_cursor_of(exact, cut);
+
+        memcpy(exact, row->image.data, cut);
+        ck_assert_msg(!gf_rowimage_read(values, &in, set->table, row->cols, row->present.data, &arena, &err),
+                      "%s row %lld: read though cut to %zu of %zu bytes", set->table->label, (long long)row_id(row),
+                      cut, row->image.len);
+        ck_assert_int_eq(err.kind, GF_ERR_DATA);
+        gf_arena_reset(&arena);
+        free(exact);
+    }
+    gf_arena_free(&arena);
+    free(values);
+}
+
+START_TEST(images__are_refused_when_cut_short_anywhere)
+{
+    world w;
+
+    open_world(&w, _i);
+    row_set *events = events_of(&w, "v");
+
+    for (size_t i = 0; i < w.count; i++)
+        for (size_t r = 0; r < events[i].count; r++)
+            if (events[i].rows[r].image.len <= CUT_MAX)
+                expect_refused_when_cut(&events[i], &events[i].rows[r]);
     free_sets(events, &w);
     close_world(&w);
 }
@@ -740,6 +783,7 @@ int main(void)
     tcase_add_unchecked_fixture(tcase, start_servers, stop_servers);
     tcase_set_timeout(tcase, 300);
     tcase_add_loop_test(tcase, values__are_the_same_from_chunks_and_from_events, 0, FAMILIES);
+    tcase_add_loop_test(tcase, images__are_refused_when_cut_short_anywhere, 0, FAMILIES);
     tcase_add_loop_test(tcase, values__arrive_to_the_bit_on_both_ways, 0, FAMILIES);
     tcase_add_loop_test(tcase, rows__are_found_by_key_and_by_all_their_bytes, 0, FAMILIES);
     tcase_add_loop_test(tcase, places__split_the_key_order_where_the_server_does, 0, FAMILIES);
