@@ -65,7 +65,10 @@ static bool parse_number(uint64_t *out, const char **p, uint64_t limit, char sto
     *out = v;
     if (stop == '\0')
         return true;
-    return *(*p)++ == stop;
+    if (**p != stop)
+        return false;
+    (*p)++;
+    return true;
 }
 
 static bool parse_gtid(gf_maria_gtid *out, const char **p)
