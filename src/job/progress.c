@@ -191,30 +191,48 @@ static uint64_t bytes_between(MYSQL *source, const gf_position *from, const gf_p
     return sum + to->offset;
 }
 
+/* How old is what the target shows? When something is missing: as old as the last change applied, but not older than
+   the last moment at which nothing was missing. < 0: not known. */
+static double seconds_behind_locked(const gf_job *j, uint64_t now_ms)
+{
+    uint64_t since = j->last_commit_us / 1000;
+
+    if (j->caught_up_ms > since)
+        since = j->caught_up_ms;
+    if (since == 0)
+        return -1;
+    return since > now_ms ? 0 : (double)(now_ms - since) / 1000;
+}
+
+static uint64_t bytes_behind(gf_job *j, const gf_position *at, const gf_position *end)
+{
+    if (gf_position_cmp(at, end) >= 0)
+        return 0;
+    return strcmp(at->file, end->file) == 0 ? end->offset - at->offset : bytes_between(j->source, at, end);
+}
+
 static bool poll_source(struct pipeline *p, gf_error *err)
 {
     gf_job *j = p->job;
-    gf_position at = {0}, *end = &p->source_end;
+    gf_position at = {0};
     uint64_t bytes;
-    double seconds;
 
-    if (!gf_server_binlog_end(end, j->source, &j->source_info, err))
+    if (!gf_server_binlog_end(&p->source_end, j->source, &j->source_info, err))
         return false;
     p->has_end = true;
     pthread_mutex_lock(&j->lock);
     gf_position_copy(&at, &j->state.position);
-    seconds = j->last_commit_us == 0 ? -1 : (double)gf_wall_ms() / 1000 - (double)j->last_commit_us / 1e6;
     pthread_mutex_unlock(&j->lock);
-    if (at.file[0] == '\0' || gf_position_cmp(&at, end) >= 0) {
-        bytes = 0;
-        seconds = at.file[0] == '\0' ? -1 : 0;
-    } else {
-        bytes = strcmp(at.file, end->file) == 0 ? end->offset - at.offset : bytes_between(j->source, &at, end);
+    /* After a start by GTID the place in the binlog is told by the stream's first events. */
+    if (at.file[0] != '\0') {
+        bytes = bytes_behind(j, &at, &p->source_end);
+        pthread_mutex_lock(&j->lock);
+        if (bytes == 0)
+            j->caught_up_ms = gf_wall_ms();
+        j->state.lag_bytes = bytes;
+        j->state.lag_seconds = bytes == 0 ? 0 : seconds_behind_locked(j, gf_wall_ms());
+        pthread_mutex_unlock(&j->lock);
     }
-    pthread_mutex_lock(&j->lock);
-    j->state.lag_bytes = bytes;
-    j->state.lag_seconds = seconds < 0 && bytes == 0 ? -1 : seconds < 0 ? 0 : seconds;
-    pthread_mutex_unlock(&j->lock);
     gf_position_free(&at);
     return true;
 }

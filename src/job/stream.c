@@ -223,10 +223,13 @@ static bool on_savepoint(void *ctx, gf_slice name, bool rollback_to, gf_error *e
 static bool on_commit(void *ctx, const gf_position *end, gf_error *err)
 {
     gf_stream *s = ctx;
+    uint64_t commit_us = s->txn.commit_us;
 
+    if (commit_us == 0) /* MariaDB and older MySQL tell only the second in which it began */
+        commit_us = 1000000ULL * s->txn.timestamp;
     if (s->builder.in_pieces) /* the commit sends the last piece */
         atomic_fetch_add(&s->under_way, 1);
-    return gf_builder_commit(&s->builder, end, s->txn.commit_us, err) && scheduled(s, end, err);
+    return gf_builder_commit(&s->builder, end, commit_us, err) && scheduled(s, end, err);
 }
 
 static bool on_moved(void *ctx, const gf_position *pos, gf_error *err)
