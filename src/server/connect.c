@@ -3,24 +3,21 @@
  * connect.c - opening a connection: transport, TLS, authentication, limits.
  *
  * TLS. MYSQL_OPT_SSL_ENFORCE promises more than it keeps: against a server without TLS libmariadb 3.3 goes on in clear
- * text unless the server's identity is to be verified or a fingerprint is set, other versions refuse. So
- *   preferred   a refusal for that very reason is answered by one more attempt in clear text; a handshake that fails in
- *               another way is an error, or anybody in the middle could switch TLS off
- *   required    a connection that came out in clear text is closed again
- *   verified    clear text must not even be tried, since a false server may ask for the password then: see tls_probe.h
+ * text, other versions refuse. That is what "preferred" means, the refusal being answered by one more attempt in clear
+ * text; a handshake that fails in another way stays an error, or anybody in the middle could switch TLS off. All
+ * stricter modes go through tls_probe.h first.
  */
 #include <errmsg.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/x509.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "session.h"
+#include "tls_probe.h"
 
 enum {
     CONNECT_TIMEOUT = 10,
@@ -82,40 +79,21 @@ static bool check_tls_config(const gf_server_config *cfg, gf_error *err)
     }
     if (given(cfg->tls_cert) != given(cfg->tls_key))
         return gf_fail(err, GF_ERR_CONFIG, "a TLS client certificate needs its key and the other way round");
-    if (cfg->tls == GF_TLS_VERIFY_IDENTITY && given(cfg->tls_server_name) &&
-        (cfg->host == NULL || strcmp(cfg->tls_server_name, cfg->host) != 0))
-        return gf_fail(err, GF_ERR_CONFIG,
-                       "the server's certificate can only be verified for the name that is connected to (%s), not for "
-                       "%s: give that name as the host, or verify the authority alone (verify_ca)",
-                       cfg->host == NULL ? "localhost" : cfg->host, cfg->tls_server_name);
     return true;
 }
 
-static void set_authority(MYSQL *db, const gf_server_config *cfg)
-{
-    if (given(cfg->tls_ca)) {
-        mysql_optionsv(db, MYSQL_OPT_SSL_CA, cfg->tls_ca);
-        return;
-    }
-    /* None given: those that the machine trusts. */
-    if (access(X509_get_default_cert_file(), R_OK) == 0)
-        mysql_optionsv(db, MYSQL_OPT_SSL_CA, X509_get_default_cert_file());
-    mysql_optionsv(db, MYSQL_OPT_SSL_CAPATH, X509_get_default_cert_dir());
-}
-
-static void set_tls(MYSQL *db, const gf_server_config *cfg, bool enforce)
+/* fingerprint: "" when the server's certificate need not be proved. */
+static void set_tls(MYSQL *db, const gf_server_config *cfg, bool tls, const char *fingerprint)
 {
     /* Versions of the library differ in what they verify unasked, so it is always said. */
-    set_flag(db, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, enforce && cfg->tls == GF_TLS_VERIFY_IDENTITY);
-    set_flag(db, MYSQL_OPT_SSL_ENFORCE, enforce);
-    if (!enforce)
-        return;
-    if (cfg->tls == GF_TLS_VERIFY_CA || cfg->tls == GF_TLS_VERIFY_IDENTITY)
-        set_authority(db, cfg);
-    if (given(cfg->tls_cert)) {
+    set_flag(db, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, false);
+    set_flag(db, MYSQL_OPT_SSL_ENFORCE, tls);
+    if (tls && given(cfg->tls_cert)) {
         mysql_optionsv(db, MYSQL_OPT_SSL_CERT, cfg->tls_cert);
         mysql_optionsv(db, MYSQL_OPT_SSL_KEY, cfg->tls_key);
     }
+    if (fingerprint[0] != '\0')
+        mysql_optionsv(db, MARIADB_OPT_TLS_PEER_FP, fingerprint);
 }
 
 /* The library's own refusal, made before anything was sent to the server. */
@@ -150,14 +128,13 @@ static void set_options(MYSQL *db, const gf_server_config *cfg, gf_conn_use use)
         mysql_optionsv(db, MYSQL_OPT_CONNECT_ATTR_ADD, "_client_role", "binary_log_listener");
 }
 
-/* *db is NULL afterwards only when the library could not even be used. */
-static bool attempt(MYSQL **db, const gf_server_config *cfg, gf_conn_use use, bool tls)
+static bool attempt(MYSQL **db, const gf_server_config *cfg, gf_conn_use use, bool tls, const char *fingerprint)
 {
     *db = mysql_init(NULL);
     if (*db == NULL)
         gf_oom();
     set_options(*db, cfg, use);
-    set_tls(*db, cfg, tls);
+    set_tls(*db, cfg, tls, fingerprint);
     return mysql_real_connect(*db, cfg->socket != NULL ? "localhost" : cfg->host, cfg->user, cfg->password, NULL,
                               cfg->port, cfg->socket, 0) != NULL;
 }
@@ -182,22 +159,9 @@ static void watch_peer(MYSQL *db)
 
 /* ---- errors ---- */
 
-static bool is_refusal_of_certificate(const char *text)
+static void fail_connect(gf_error *err, MYSQL *db, const gf_server_config *cfg, const char *address)
 {
-    return strcasestr(text, "certificate") != NULL || strstr(text, "does not support it") != NULL ||
-           strcasestr(text, "unsupported protocol") != NULL || strcasestr(text, "no shared cipher") != NULL;
-}
-
-static void fail_connect(gf_error *err, MYSQL *db, const gf_server_config *cfg, const gf_buf *address)
-{
-    gf_fail_mysql(err, db, "connect to %.*s as %s", (int)address->len, (const char *)address->data,
-                  cfg->user == NULL ? "(no user)" : cfg->user);
-    if (mysql_errno(db) != CR_SSL_CONNECTION_ERROR || !is_refusal_of_certificate(mysql_error(db)))
-        return;
-    err->kind = GF_ERR_CONFIG; /* trying again would not change it */
-    if (server_has_no_tls(db))
-        snprintf(err->text + strlen(err->text), sizeof err->text - strlen(err->text),
-                 ": give the server a certificate or set its TLS mode to preferred or off");
+    gf_fail_mysql(err, db, "connect to %s as %s", address, cfg->user == NULL ? "(no user)" : cfg->user);
 }
 
 bool gf_server_connect(MYSQL **out, const gf_server_config *cfg, gf_conn_use use, gf_error *err)
@@ -205,6 +169,7 @@ bool gf_server_connect(MYSQL **out, const gf_server_config *cfg, gf_conn_use use
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     /* Nobody can listen on a unix socket: there "preferred" means without. */
     bool tls = cfg->tls != GF_TLS_OFF && (cfg->tls != GF_TLS_PREFERRED || cfg->socket == NULL);
+    char fingerprint[GF_FINGERPRINT_MAX] = "";
     gf_buf address = {0};
     MYSQL *db = NULL;
     bool ok = false;
@@ -213,17 +178,17 @@ bool gf_server_connect(MYSQL **out, const gf_server_config *cfg, gf_conn_use use
     pthread_once(&once, initialise_library);
     mysql_thread_init();
     address_text(&address, cfg);
-    if (tls && !check_tls_config(cfg, err)) {
+    if (tls && (!check_tls_config(cfg, err) || (cfg->tls >= GF_TLS_REQUIRED && !gf_tls_probe(fingerprint, cfg, err)))) {
         gf_fail_context(err, "connect to %s", gf_buf_cstr(&address));
         goto out;
     }
-    ok = attempt(&db, cfg, use, tls);
+    ok = attempt(&db, cfg, use, tls, fingerprint);
     if (!ok && tls && cfg->tls == GF_TLS_PREFERRED && server_has_no_tls(db)) {
         mysql_close(db);
-        ok = attempt(&db, cfg, use, false);
+        ok = attempt(&db, cfg, use, false, fingerprint);
     }
     if (!ok) {
-        fail_connect(err, db, cfg, &address);
+        fail_connect(err, db, cfg, gf_buf_cstr(&address));
         goto out;
     }
     if (cfg->socket == NULL)
