@@ -6,7 +6,7 @@
 # make demo       deps, build, then move a live database, be killed, go on, compare [SERVERS=mysql]
 # make unit | integration | fault | asan | tsan | fuzz | lint | format | docs | install | clean
 #
-# T=name narrows unit, integration, fault and tsan to test_name; KEEP=1 keeps the servers' data of a test run.
+# V=1 shows the commands; T=name narrows unit, integration, fault and tsan to test_name; KEEP=1 keeps the servers' data of a test run.
 
 # One build folder per way of building: SAN= release, asan, tsan, fuzz.
 SAN     ?=
@@ -43,6 +43,15 @@ CFLAGS     ?= $(OPT)
 COMPILE     = $(CC) $(LANG_FLAGS) $(CPPFLAGS) $(PKG_CFLAGS) $(WARN) $(CFLAGS) $(SAN_FLAGS.$(SAN)) -MMD -MP
 LINK        = $(CC) $(LANG_FLAGS) $(CFLAGS) $(LDFLAGS) $(SAN_FLAGS.$(SAN))
 
+# One short line for each file, the whole command with V=1 or when make itself fails.
+ifeq ($(V),1)
+say     :=
+Q       :=
+else
+say      = @printf '%-4s %s\n' $(1) $@
+Q       := @
+endif
+
 # --- what there is ---------------------------------------------------------------------------------------------------
 
 SRC      := $(wildcard src/*.c src/*/*.c)
@@ -71,33 +80,41 @@ all: build
 build: $(if $(MAIN),$(BIN)) $(LIB)
 
 $(BIN): $(B)/src/main.o $(LIB)
-	$(LINK) -o $@ $^ $(PKG_LIBS) -lm
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(PKG_LIBS) -lm
 
 # Made anew each time: an object whose source is gone must not stay in it.
 $(LIB): $(LIB_OBJ)
 	@mkdir -p $(@D)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR)
+	$(Q)ar rcs $@ $^
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(COMPILE) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(COMPILE) -c -o $@ $<
 
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(LIB)
-	$(LINK) -o $@ $^ $(CHECK_LIBS) $(PKG_LIBS) -lm
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(CHECK_LIBS) $(PKG_LIBS) -lm
 
 $(B)/tests/integration/%: $(B)/tests/integration/%.o $(HARNESS_OBJ) $(LIB)
-	$(LINK) -o $@ $^ $(CHECK_LIBS) $(PKG_LIBS) -lm
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(CHECK_LIBS) $(PKG_LIBS) -lm
 
 $(B)/tests/fault/%: $(B)/tests/fault/%.o $(HARNESS_OBJ) $(LIB)
-	$(LINK) -o $@ $^ $(CHECK_LIBS) $(PKG_LIBS) -lm
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(CHECK_LIBS) $(PKG_LIBS) -lm
 
 $(B)/tools/%: $(B)/tests/tools/%.o $(HARNESS_OBJ) $(LIB)
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ $(PKG_LIBS) -lm
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(PKG_LIBS) -lm
 
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(LIB)
-	$(LINK) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS) -lm
+	$(call say,LINK)
+	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS) -lm
 
 tools: $(TOOLS)
 unit-programs: $(UNIT)
