@@ -56,7 +56,7 @@ void gf_literal_quoted(gf_buf *out, gf_slice bytes)
 {
     const uint8_t *p = bytes.data, *end = bytes.len == 0 ? p : p + bytes.len;
 
-    gf_buf_reserve(out, bytes.len + 2);
+    gf_buf_reserve(out, bytes.len + bytes.len / 64 + 2); /* random bytes: 3 of 256 are escaped */
     gf_buf_byte(out, '\'');
     while (p < end) {
         size_t run = plain_run(p, (size_t)(end - p));

@@ -23,9 +23,10 @@ typedef struct {
 
 static const values_statement values_statements[] = {
     /* integers */
-    {ON_BOTH, "CREATE TABLE ints (id INT PRIMARY KEY, t TINYINT, tu TINYINT UNSIGNED, s SMALLINT, su SMALLINT UNSIGNED,"
-              " m MEDIUMINT, mu MEDIUMINT UNSIGNED, i INT, iu INT UNSIGNED, b BIGINT, bu BIGINT UNSIGNED,"
-              " z INT(9) ZEROFILL, zb BIGINT(20) UNSIGNED ZEROFILL, bo BOOL, y YEAR, b1 BIT(1), b9 BIT(9), b64 BIT(64))"},
+    {ON_BOTH,
+     "CREATE TABLE ints (id INT PRIMARY KEY, t TINYINT, tu TINYINT UNSIGNED, s SMALLINT, su SMALLINT UNSIGNED,"
+     " m MEDIUMINT, mu MEDIUMINT UNSIGNED, i INT, iu INT UNSIGNED, b BIGINT, bu BIGINT UNSIGNED,"
+     " z INT(9) ZEROFILL, zb BIGINT(20) UNSIGNED ZEROFILL, bo BOOL, y YEAR, b1 BIT(1), b9 BIT(9), b64 BIT(64))"},
     {ON_BOTH, "INSERT INTO ints VALUES (1,-128,0,-32768,0,-8388608,0,-2147483648,0,-9223372036854775808,0,0,0,0,0,"
               "b'0',b'0',0)"},
     {ON_BOTH, "INSERT INTO ints VALUES (2,127,255,32767,65535,8388607,16777215,2147483647,4294967295,"
@@ -75,9 +76,10 @@ static const values_statement values_statements[] = {
               " t5 TIME(5), t6 TIME(6))"},
     {ON_BOTH, "SET time_zone='+00:00'"},
 #define VALUES_TIMES(id, date, clock, f1, f2, f3, f4, f5, f6, ts, t)                                                   \
-    "INSERT INTO dates VALUES (" id ",'" date "','" date clock "','" date clock f1 "','" date clock f2 "','" date clock  \
-    f3 "','" date clock f4 "','" date clock f5 "','" date clock f6 "','" ts "','" ts f1 "','" ts f2 "','" ts f3 "','" ts \
-    f4 "','" ts f5 "','" ts f6 "','" t "','" t f1 "','" t f2 "','" t f3 "','" t f4 "','" t f5 "','" t f6 "')"
+    "INSERT INTO dates VALUES (" id ",'" date "','" date clock "','" date clock f1 "','" date clock f2                 \
+    "','" date clock f3 "','" date clock f4 "','" date clock f5 "','" date clock f6 "','" ts "','" ts f1 "','" ts f2   \
+    "','" ts f3 "','" ts f4 "','" ts f5 "','" ts f6 "','" t "','" t f1 "','" t f2 "','" t f3 "','" t f4 "','" t f5     \
+    "','" t f6 "')"
     {ON_BOTH, VALUES_TIMES("1", "0000-00-00", " 00:00:00", "", "", "", "", "", "", "0000-00-00 00:00:00", "00:00:00")},
     {ON_BOTH, VALUES_TIMES("2", "1000-01-01", " 00:00:00", ".1", ".01", ".001", ".0001", ".00001", ".000001",
                            "1970-01-01 00:00:01", "-00:00:00")},
@@ -108,13 +110,14 @@ static const values_statement values_statements[] = {
     {ON_BOTH, "INSERT INTO binaries (id) VALUES (8)"},
 
     /* members */
-    {ON_BOTH, "CREATE TABLE members (id INT PRIMARY KEY, e ENUM('a','it''s','c,d','back\\\\slash','') ,"
-              " el ENUM('é','ß') CHARACTER SET latin1 NOT NULL, s1 SET('x'), s9 SET('1','2','3','4','5','6','7','8','9'),"
-              " s17 SET('1','2','3','4','5','6','7','8','9','10','11','12','13','14','15','16','17'),"
-              " s25 SET('1','2','3','4','5','6','7','8','9','10','11','12','13','14','15','16','17','18','19','20','21',"
-              "'22','23','24','25'), s33 SET('1','2','3','4','5','6','7','8','9','10','11','12','13','14','15','16','17',"
-              "'18','19','20','21','22','23','24','25','26','27','28','29','30','31','32','33'),"
-              " s64 SET(" VALUES_SIXTY_FOUR ") NOT NULL, UNIQUE (s64,id), UNIQUE (el,id))"},
+    {ON_BOTH,
+     "CREATE TABLE members (id INT PRIMARY KEY, e ENUM('a','it''s','c,d','back\\\\slash','') ,"
+     " el ENUM('é','ß') CHARACTER SET latin1 NOT NULL, s1 SET('x'), s9 SET('1','2','3','4','5','6','7','8','9'),"
+     " s17 SET('1','2','3','4','5','6','7','8','9','10','11','12','13','14','15','16','17'),"
+     " s25 SET('1','2','3','4','5','6','7','8','9','10','11','12','13','14','15','16','17','18','19','20','21',"
+     "'22','23','24','25'), s33 SET('1','2','3','4','5','6','7','8','9','10','11','12','13','14','15','16','17',"
+     "'18','19','20','21','22','23','24','25','26','27','28','29','30','31','32','33'),"
+     " s64 SET(" VALUES_SIXTY_FOUR ") NOT NULL, UNIQUE (s64,id), UNIQUE (el,id))"},
     {ON_BOTH, "INSERT INTO members VALUES (1,1,1,0,0,0,0,0,0)"},
     {ON_BOTH, "INSERT INTO members VALUES (2,2,2,1,511,131071,33554431,8589934591,18446744073709551615)"},
     {ON_BOTH, "INSERT INTO members VALUES (3,5,2,1,256,65536,16777216,4294967296,9223372036854775808)"},
@@ -127,24 +130,27 @@ static const values_statement values_statements[] = {
     {ON_BOTH, "CREATE TABLE shapes (id INT PRIMARY KEY, g GEOMETRY, p POINT, c GEOMETRYCOLLECTION)"},
     {ON_BOTH, "INSERT INTO shapes VALUES (1,ST_GeomFromText('POINT(0 0)'),ST_GeomFromText('POINT(-0.5 1e300)'),"
               "ST_GeomFromText('GEOMETRYCOLLECTION(POINT(1 2),LINESTRING(0 0,1 1))'))"},
-    {ON_BOTH, "INSERT INTO shapes VALUES (2,ST_GeomFromText('POLYGON((0 0,0 5,5 5,5 0,0 0),(1 1,1 2,2 2,2 1,1 1))',4326),"
-              "ST_GeomFromText('POINT(39 92)',4326),NULL)"},
+    {ON_BOTH,
+     "INSERT INTO shapes VALUES (2,ST_GeomFromText('POLYGON((0 0,0 5,5 5,5 0,0 0),(1 1,1 2,2 2,2 1,1 1))',4326),"
+     "ST_GeomFromText('POINT(39 92)',4326),NULL)"},
     {ON_BOTH, "INSERT INTO shapes VALUES (3,ST_GeomFromText('MULTIPOLYGON(((0 0,0 5,5 5,5 0,0 0)))'),NULL,NULL)"},
     {ON_BOTH, "INSERT INTO shapes (id) VALUES (4)"},
 
     /* columns of their own kind */
-    {ON_BOTH, "CREATE TABLE made (id INT PRIMARY KEY, a INT, v INT AS (a + 1) VIRTUAL, s VARCHAR(20) AS (CONCAT('s', a))"
-              " STORED, h INT INVISIBLE DEFAULT 7, UNIQUE (s))"},
+    {ON_BOTH,
+     "CREATE TABLE made (id INT PRIMARY KEY, a INT, v INT AS (a + 1) VIRTUAL, s VARCHAR(20) AS (CONCAT('s', a))"
+     " STORED, h INT INVISIBLE DEFAULT 7, UNIQUE (s))"},
     {ON_BOTH, "INSERT INTO made (id,a,h) VALUES (1,5,8),(2,NULL,9),(3,-7,-1)"},
 
     /* keys */
-    {ON_BOTH, "CREATE TABLE composite (id INT PRIMARY KEY, a INT NOT NULL, s VARCHAR(10) CHARACTER SET utf8mb4 NOT NULL,"
-              " e ENUM('z','y','x') NOT NULL, d DATE NOT NULL, f DOUBLE NOT NULL, n DECIMAL(10,3) NOT NULL,"
-              " b BINARY(4) NOT NULL, t TIME(3) NOT NULL, u BIGINT UNSIGNED NOT NULL, bi BIT(10) NOT NULL,"
-              " c CHAR(5) CHARACTER SET ucs2 NOT NULL, y YEAR NOT NULL, fl FLOAT NOT NULL, st SET('p','q','r') NOT NULL,"
-              " ts TIMESTAMP(2) NOT NULL DEFAULT '2020-01-01 00:00:00',"
-              " UNIQUE k1 (s,a), UNIQUE k2 (e,d,f), UNIQUE k3 (n,b), UNIQUE k4 (t,u), UNIQUE k5 (bi,c,id),"
-              " UNIQUE k6 (y,fl,id), UNIQUE k7 (st,id), UNIQUE k8 (a DESC,s), UNIQUE k9 (d,t,id), UNIQUE k10 (ts,id))"},
+    {ON_BOTH,
+     "CREATE TABLE composite (id INT PRIMARY KEY, a INT NOT NULL, s VARCHAR(10) CHARACTER SET utf8mb4 NOT NULL,"
+     " e ENUM('z','y','x') NOT NULL, d DATE NOT NULL, f DOUBLE NOT NULL, n DECIMAL(10,3) NOT NULL,"
+     " b BINARY(4) NOT NULL, t TIME(3) NOT NULL, u BIGINT UNSIGNED NOT NULL, bi BIT(10) NOT NULL,"
+     " c CHAR(5) CHARACTER SET ucs2 NOT NULL, y YEAR NOT NULL, fl FLOAT NOT NULL, st SET('p','q','r') NOT NULL,"
+     " ts TIMESTAMP(2) NOT NULL DEFAULT '2020-01-01 00:00:00',"
+     " UNIQUE k1 (s,a), UNIQUE k2 (e,d,f), UNIQUE k3 (n,b), UNIQUE k4 (t,u), UNIQUE k5 (bi,c,id),"
+     " UNIQUE k6 (y,fl,id), UNIQUE k7 (st,id), UNIQUE k8 (a DESC,s), UNIQUE k9 (d,t,id), UNIQUE k10 (ts,id))"},
     {ON_BOTH, "INSERT INTO composite VALUES"
               "(1,1,'a',1,'2024-01-01',-1.5,-1.5,'a','-00:00:01.5',0,0,'a',2000,0.1,0,'2020-01-01 00:00:00'),"
               "(2,1,'B',3,'2024-01-01',-1.5,1.5,'a','-00:00:01.499',1,1,'B',0,0.1,1,'2020-01-01 00:00:00.01'),"
@@ -158,38 +164,44 @@ static const values_statement values_statements[] = {
 
     /* MySQL's own */
     {ON_MYSQL, "CREATE TABLE documents (id INT PRIMARY KEY, j JSON, n JSON NOT NULL)"},
-    {ON_MYSQL, "INSERT INTO documents VALUES (1,'{}','[]'),(2,'null','true'),(3,NULL,'false'),(4,'0','-1'),"
-               "(5,'18446744073709551615','-9223372036854775808'),(6,'32.0','1e300'),(7,'-0.0','5e-324'),"
-               "(8,'\"\"','\"it''s \\\\\\\\ \\\\\" \\\\u0000\\\\u001f\\\\n\\\\t é 😀\"'),"
-               "(9,'[1,[2,[3,[]]],{\"a\":{\"b\":[{}]}}]','{\"b\":1,\"a\":2,\"aa\":3,\"\":4,\"é\":5}'),"
-               "(10,'[32767,32768,65535,65536,2147483647,2147483648,4294967295,4294967296,-32768,-32769,-2147483649]',"
-               "'[0.1,1e15,1e16,123456789012345678.0,1e-14,1e-15,1e-16,1.5e-20,100000000000000.0,1.7976931348623157e308,"
-               "2.2250738585072011e-308,1234567890123456.7]')"},
-    {ON_MYSQL, "INSERT INTO documents SELECT 11,JSON_OBJECT('d',CAST('123456789012345678901234567890.10' AS DECIMAL(40,2)),"
-               "'e',CAST(0.5 AS DECIMAL(10,5)),'f',CAST(-5 AS DECIMAL(10,0)),'g',CAST(99999999999999999999 AS DECIMAL(30,0)),"
-               "'date',DATE'2024-01-02','dt',CAST('2024-01-02 03:04:05.1' AS DATETIME(1)),'t',CAST('-838:59:58.5' AS TIME(1)),"
-               "'t2',TIME'00:00:00.000001','y',CAST(2024 AS YEAR)),"
-               "JSON_ARRAY(CAST(REPEAT('x',100) AS BINARY),CAST('' AS BINARY),CAST('x' AS BINARY),CAST('xy' AS BINARY),"
-               "b'101',JSON_ARRAY(JSON_OBJECT('it''s \"q\" \\\\ é',CAST(1.10 AS DECIMAL(5,2)))),CAST(0 AS DECIMAL(5,2)),"
-               "CAST(1.5 AS DECIMAL(5,1)))"},
+    {ON_MYSQL,
+     "INSERT INTO documents VALUES (1,'{}','[]'),(2,'null','true'),(3,NULL,'false'),(4,'0','-1'),"
+     "(5,'18446744073709551615','-9223372036854775808'),(6,'32.0','1e300'),(7,'-0.0','5e-324'),"
+     "(8,'\"\"','\"it''s \\\\\\\\ \\\\\" \\\\u0000\\\\u001f\\\\n\\\\t é 😀\"'),"
+     "(9,'[1,[2,[3,[]]],{\"a\":{\"b\":[{}]}}]','{\"b\":1,\"a\":2,\"aa\":3,\"\":4,\"é\":5}'),"
+     "(10,'[32767,32768,65535,65536,2147483647,2147483648,4294967295,4294967296,-32768,-32769,-2147483649]',"
+     "'[0.1,1e15,1e16,123456789012345678.0,1e-14,1e-15,1e-16,1.5e-20,100000000000000.0,1.7976931348623157e308,"
+     "2.2250738585072011e-308,1234567890123456.7]')"},
+    {ON_MYSQL,
+     "INSERT INTO documents SELECT 11,JSON_OBJECT('d',CAST('123456789012345678901234567890.10' AS DECIMAL(40,2)),"
+     "'e',CAST(0.5 AS DECIMAL(10,5)),'f',CAST(-5 AS DECIMAL(10,0)),'g',CAST(99999999999999999999 AS DECIMAL(30,0)),"
+     "'date',DATE'2024-01-02','dt',CAST('2024-01-02 03:04:05.1' AS DATETIME(1)),'t',CAST('-838:59:58.5' AS TIME(1)),"
+     "'t2',TIME'00:00:00.000001','y',CAST(2024 AS YEAR)),"
+     "JSON_ARRAY(CAST(REPEAT('x',100) AS BINARY),CAST('' AS BINARY),CAST('x' AS BINARY),CAST('xy' AS BINARY),"
+     "b'101',JSON_ARRAY(JSON_OBJECT('it''s \"q\" \\\\ é',CAST(1.10 AS DECIMAL(5,2)))),CAST(0 AS DECIMAL(5,2)),"
+     "CAST(1.5 AS DECIMAL(5,1)))"},
     {ON_MYSQL, "INSERT INTO documents SELECT 12,CONCAT('[',REPEAT('1234567,',20000),'0]'),"
                "CONCAT('{\"k\":\"',REPEAT('x',70000),'\"}')"},
-    {ON_MYSQL, "INSERT INTO documents SELECT 13,CONCAT(REPEAT('[',99),REPEAT(']',99)),CAST(CAST(7.70 AS DECIMAL(4,2)) AS JSON)"},
+    {ON_MYSQL,
+     "INSERT INTO documents SELECT 13,CONCAT(REPEAT('[',99),REPEAT(']',99)),CAST(CAST(7.70 AS DECIMAL(4,2)) AS JSON)"},
     {ON_MYSQL, "INSERT INTO documents SELECT 14,JSON_QUOTE(REPEAT('y',127)),JSON_QUOTE(REPEAT('y',16384))"},
     {ON_MYSQL, "CREATE TABLE vectors (id INT PRIMARY KEY, v VECTOR(3), w VECTOR(2048))"},
     {ON_MYSQL, "INSERT INTO vectors VALUES (1,TO_VECTOR('[1,2,3]'),NULL),(2,X'0000008001000000FFFF7F7F',"
                "TO_VECTOR('[39,92]')),(3,NULL,NULL)"},
 
     /* MariaDB's own */
-    {ON_MARIADB, "CREATE TABLE addresses (id INT PRIMARY KEY, i4 INET4, i6 INET6, u UUID, UNIQUE (i6,id), UNIQUE (u,id),"
-                 " UNIQUE (i4,id))"},
-    {ON_MARIADB, "INSERT INTO addresses VALUES (1,'0.0.0.0','::','00000000-0000-0000-0000-000000000000'),"
-                 "(2,'255.255.255.255','ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff','ffffffff-ffff-ffff-ffff-ffffffffffff'),"
-                 "(3,'39.92.0.0','275c::','275c2700-e89b-12d3-a456-426655440000'),"
-                 "(4,'1.2.3.4','::ffff:1.2.3.4','00000001-e89b-11d3-a456-426655440000'),"
-                 "(5,'10.0.0.0','2001:db8::1','00000002-0000-7000-8000-000000000000'),(6,NULL,NULL,NULL)"},
-    {ON_MARIADB, "CREATE TABLE keyed_addresses (id INT PRIMARY KEY, i4 INET4 NOT NULL, i6 INET6 NOT NULL, u UUID NOT NULL,"
-                 " UNIQUE (i6), UNIQUE (u), UNIQUE (i4))"},
+    {ON_MARIADB,
+     "CREATE TABLE addresses (id INT PRIMARY KEY, i4 INET4, i6 INET6, u UUID, UNIQUE (i6,id), UNIQUE (u,id),"
+     " UNIQUE (i4,id))"},
+    {ON_MARIADB,
+     "INSERT INTO addresses VALUES (1,'0.0.0.0','::','00000000-0000-0000-0000-000000000000'),"
+     "(2,'255.255.255.255','ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff','ffffffff-ffff-ffff-ffff-ffffffffffff'),"
+     "(3,'39.92.0.0','275c::','275c2700-e89b-12d3-a456-426655440000'),"
+     "(4,'1.2.3.4','::ffff:1.2.3.4','00000001-e89b-11d3-a456-426655440000'),"
+     "(5,'10.0.0.0','2001:db8::1','00000002-0000-7000-8000-000000000000'),(6,NULL,NULL,NULL)"},
+    {ON_MARIADB,
+     "CREATE TABLE keyed_addresses (id INT PRIMARY KEY, i4 INET4 NOT NULL, i6 INET6 NOT NULL, u UUID NOT NULL,"
+     " UNIQUE (i6), UNIQUE (u), UNIQUE (i4))"},
     {ON_MARIADB, "INSERT INTO keyed_addresses SELECT * FROM addresses WHERE id < 6"},
     {ON_MARIADB, "CREATE TABLE packed (id INT PRIMARY KEY, v VARCHAR(300) COMPRESSED, s VARCHAR(100) COMPRESSED,"
                  " t TEXT COMPRESSED, tt TINYTEXT COMPRESSED, b LONGBLOB COMPRESSED, vb VARBINARY(1000) COMPRESSED)"},
@@ -204,23 +216,25 @@ static const values_statement values_statements[] = {
 
 /* Tables in the format of MariaDB before 5.6; test_values.c sets mysql56_temporal_format around them. */
 static const values_statement values_old_temporals[] = {
-    {ON_MARIADB, "CREATE TABLE old_dates (id INT PRIMARY KEY, dt0 DATETIME, dt1 DATETIME(1), dt3 DATETIME(3),"
-                 " dt6 DATETIME(6), ts0 TIMESTAMP NULL, ts2 TIMESTAMP(2) NULL, ts4 TIMESTAMP(4) NULL, ts6 TIMESTAMP(6) NULL,"
-                 " t0 TIME, t1 TIME(1), t3 TIME(3), t5 TIME(5), t6 TIME(6), d DATE)"},
-    {ON_MARIADB, "INSERT INTO old_dates VALUES (1,0,0,0,0,0,0,0,0,0,0,0,0,0,0),"
-                 "(2,'9999-12-31 23:59:59','9999-12-31 23:59:59.9','9999-12-31 23:59:59.999','9999-12-31 23:59:59.999999',"
-                 "'2038-01-19 03:14:06','2038-01-19 03:14:06.99','2038-01-19 03:14:06.9999','2038-01-19 03:14:06.999999',"
-                 "'838:59:59','838:59:58.9','838:59:58.999','838:59:58.99999','838:59:58.999999','9999-12-31'),"
-                 "(3,'2024-00-00 01:02:03','2024-02-30 01:02:03.4','2024-01-00 01:02:03.456','1000-01-01 00:00:00.000001',"
-                 "'1970-01-01 00:00:01','1970-01-01 00:00:01.01','2024-03-31 01:00:00.0001','2024-10-27 01:00:00.000001',"
-                 "'-838:59:59','-00:00:00.1','-838:59:58.999','-00:00:00.00001','-00:00:00.000001','2024-00-00'),"
-                 "(4,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL)"},
+    {ON_MARIADB,
+     "CREATE TABLE old_dates (id INT PRIMARY KEY, dt0 DATETIME, dt1 DATETIME(1), dt3 DATETIME(3),"
+     " dt6 DATETIME(6), ts0 TIMESTAMP NULL, ts2 TIMESTAMP(2) NULL, ts4 TIMESTAMP(4) NULL, ts6 TIMESTAMP(6) NULL,"
+     " t0 TIME, t1 TIME(1), t3 TIME(3), t5 TIME(5), t6 TIME(6), d DATE)"},
+    {ON_MARIADB,
+     "INSERT INTO old_dates VALUES (1,0,0,0,0,0,0,0,0,0,0,0,0,0,0),"
+     "(2,'9999-12-31 23:59:59','9999-12-31 23:59:59.9','9999-12-31 23:59:59.999','9999-12-31 23:59:59.999999',"
+     "'2038-01-19 03:14:06','2038-01-19 03:14:06.99','2038-01-19 03:14:06.9999','2038-01-19 03:14:06.999999',"
+     "'838:59:59','838:59:58.9','838:59:58.999','838:59:58.99999','838:59:58.999999','9999-12-31'),"
+     "(3,'2024-00-00 01:02:03','2024-02-30 01:02:03.4','2024-01-00 01:02:03.456','1000-01-01 00:00:00.000001',"
+     "'1970-01-01 00:00:01','1970-01-01 00:00:01.01','2024-03-31 01:00:00.0001','2024-10-27 01:00:00.000001',"
+     "'-838:59:59','-00:00:00.1','-838:59:58.999','-00:00:00.00001','-00:00:00.000001','2024-00-00'),"
+     "(4,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL)"},
 };
 
 /* Strings: one table per character set, each with these texts converted, and some bytes of its own. */
 static const char *const values_texts[] = {
-    "''", "'a'", "'A'", "'a '", "'a  '", "' '", "'it''s'", "'\\\\'", "'\\\\\\\\'''", "X'6100'", "X'1A0A0D22'",
-    "'é'", "'ß'", "'ソ表能'", "'€'", "'😀'", "REPEAT('x',20)", "'a\\t'", "'ж'", "'ﾊﾟ'",
+    "''",          "'a'", "'A'", "'a '",     "'a  '", "' '", "'it''s'",        "'\\\\'", "'\\\\\\\\'''", "X'6100'",
+    "X'1A0A0D22'", "'é'", "'ß'", "'ソ表能'", "'€'",   "'😀'", "REPEAT('x',20)", "'a\\t'", "'ж'",          "'ﾊﾟ'",
 };
 
 static const struct {
