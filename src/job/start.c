@@ -131,25 +131,34 @@ static void make_uuid(char out[40])
              b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
+/* MariaDB lists a replica that was killed until two of its heartbeats could not be delivered: a resumed job may meet
+   itself there. */
+static bool insist_on_id(gf_job *j, gf_error *err)
+{
+    uint64_t until = gf_now_ms() + 3ULL * j->config->heartbeat_ms;
+
+    for (;;) {
+        if (gf_replica_choose_id(&j->state.our_server_id, j->source, &j->source_info, j->config->server_id,
+                                 j->state.our_uuid, err))
+            return true;
+        if (err->kind != GF_ERR_CONFIG || !j->resumed || gf_now_ms() >= until)
+            return false;
+    }
+}
+
+/* An id that we chose ourselves is chosen again: the same UUID comes to the same one, or to the next while the source
+   still lists what a kill has left of us. */
 static bool choose_replica(gf_job *j, gf_error *err)
 {
     const gf_config *c = j->config;
-    unsigned wanted = c->server_id != 0 ? c->server_id : j->state.our_server_id;
-    unsigned id;
 
     if (c->server_uuid != NULL)
         snprintf(j->state.our_uuid, sizeof j->state.our_uuid, "%s", c->server_uuid);
     else if (j->state.our_uuid[0] == '\0')
         make_uuid(j->state.our_uuid);
-    if (!gf_replica_choose_id(&id, j->source, &j->source_info, wanted, j->state.our_uuid, err)) {
-        if (c->server_id != 0 || wanted == 0)
-            return false;
-        /* The id that we chose last time was taken meanwhile; any other does as well. */
-        if (!gf_replica_choose_id(&id, j->source, &j->source_info, 0, j->state.our_uuid, err))
-            return false;
-    }
-    j->state.our_server_id = id;
-    return true;
+    if (c->server_id != 0)
+        return insist_on_id(j, err);
+    return gf_replica_choose_id(&j->state.our_server_id, j->source, &j->source_info, 0, j->state.our_uuid, err);
 }
 
 static bool same_config(gf_job *j, gf_error *err)

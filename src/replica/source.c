@@ -60,6 +60,7 @@ static MYSQL_ROW other_user(MYSQL_RES *list, unsigned id, const char *our_uuid)
 static bool wait_for_id(MYSQL *source, const gf_server_info *info, unsigned id, const char *our_uuid, gf_error *err)
 {
     uint64_t until = gf_now_ms() + (info->flavor == GF_FLAVOR_MARIADB ? GHOST_MS : 0);
+    bool told = false;
 
     for (;;) {
         MYSQL_RES *list;
@@ -78,6 +79,10 @@ static bool wait_for_id(MYSQL *source, const gf_server_info *info, unsigned id, 
         mysql_free_result(list);
         if (!again)
             return row == NULL;
+        if (!told)
+            gf_log_info("the source still lists a replica with server id %u: waiting until it notices that it is gone",
+                        id);
+        told = true;
         usleep(POLL_US);
     }
 }
