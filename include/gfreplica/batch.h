@@ -31,6 +31,8 @@ typedef struct gf_batch {
     size_t count, cap;
     uint64_t *claims;   /* owned: hashes of rule C1, of before and after images */
     size_t claim_count, claim_cap;
+    gf_slice *statements; /* owned list, bytes in the arena: SQL of the marker's that travels along; 1 row each */
+    size_t statement_count;
     bool wild;          /* conflicts with everything */
     bool exact;         /* no chunk is in play any more: affected rows must be what the stream promises */
     uint64_t transactions; /* source transactions that end in it */
@@ -45,6 +47,7 @@ typedef struct gf_batch {
 gf_batch *gf_batch_new(void); /* empty, begins and ends set */
 gf_change *gf_batch_add(gf_batch *b); /* a zeroed change at the end, valid until the next add */
 void gf_batch_claim(gf_batch *b, const uint64_t *claims, size_t count);
+void gf_batch_statement(gf_batch *b, gf_slice sql); /* copied */
 void gf_batch_free(gf_batch *b);
 
 /* A piece of a table's key order that is read by one reader at a time. */

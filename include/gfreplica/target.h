@@ -24,6 +24,11 @@ typedef struct {
     uint64_t snap_offset;
 } gf_marker_range;
 
+/* A prepared XA transaction (rule S4): its XID as the source writes it, its changes as src/job/xa.c packs them. */
+typedef struct {
+    gf_buf xid, block; /* owned */
+} gf_marker_xa;
+
 typedef struct {
     bool exists;           /* the job is known to the marker */
     char source_identity[128];
@@ -33,6 +38,8 @@ typedef struct {
     char stage[32];        /* "copying", "streaming", "done" */
     gf_marker_range *ranges; /* owned */
     size_t range_count;
+    gf_marker_xa *xas;       /* owned */
+    size_t xa_count;
 } gf_marker_content;
 
 /* Creates database and tables if missing. CONFIG error when grants do not allow it. */
@@ -58,6 +65,10 @@ void gf_marker_free(gf_marker *m);
 void gf_marker_position_sql(gf_buf *out, const gf_marker *m, unsigned slot, uint64_t seq, const gf_position *pos);
 void gf_marker_range_sql(gf_buf *out, const gf_marker *m, const gf_range *r, gf_slice frontier, bool last,
                          uint64_t rows_added, const gf_position *snapshot /* NULL but for keyless */);
+
+/* For gf_batch_statement: keep a prepared XA transaction, forget it. Appended. */
+void gf_marker_xa_keep_sql(gf_buf *out, const gf_marker *m, gf_slice xid, gf_slice block);
+void gf_marker_xa_drop_sql(gf_buf *out, const gf_marker *m, gf_slice xid);
 
 /* ---- tables on the target ---- */
 /* The source's definition under the target's name: rewritten names, mapped collations, no AUTO_INCREMENT change,

@@ -183,6 +183,18 @@ void gf_builder_moved(gf_builder *b, const gf_position *pos)
     gf_position_copy(&b->batch->end, pos);
 }
 
+void gf_builder_record(gf_builder *b, gf_merger *merger, size_t change)
+{
+    for (; change < b->batch->count; change++) {
+        const gf_change *c = &b->batch->changes[change];
+
+        if (c->op != GF_OP_INSERT)
+            gf_merger_record(merger, c->table, c->before_key);
+        if (c->op != GF_OP_DELETE)
+            gf_merger_record(merger, c->table, c->after_key);
+    }
+}
+
 bool gf_builder_full(const gf_builder *b)
 {
     return b->batch != NULL && (b->batch->count >= b->max_rows || b->batch->arena.used >= b->max_bytes);

@@ -34,6 +34,8 @@ GF_MUST_CHECK bool gf_builder_savepoint(gf_builder *b, gf_slice name, bool rollb
 /* The transaction is complete: the batch may be submitted from now on. */
 GF_MUST_CHECK bool gf_builder_commit(gf_builder *b, const gf_position *end, uint64_t commit_us, gf_error *err);
 GF_MUST_CHECK bool gf_builder_rollback(gf_builder *b, gf_error *err);
+/* Keys of the changes from this one on go into the merger (those that did not come through gf_builder_row). */
+void gf_builder_record(gf_builder *b, gf_merger *merger, size_t change);
 /* The position moved without a change. */
 void gf_builder_moved(gf_builder *b, const gf_position *pos);
 bool gf_builder_full(const gf_builder *b);    /* submit it now */

@@ -49,6 +49,8 @@ struct gf_job {
     gf_buf left_out;        /* objects that are not moved, for the summary */
     gf_position start;      /* where the current attempt's stream starts */
     uint64_t seq;           /* the marker's last sequence number */
+    gf_marker_xa *xas;      /* owned: prepared XA transactions when the attempt began */
+    size_t xa_count;
     struct snapshot *snapshots; /* owned; written before the stream starts, then only read */
     size_t snapshot_count;
 
@@ -88,6 +90,7 @@ GF_MUST_CHECK bool gf_start_prepare(gf_job *j, gf_error *err);  /* once a proces
 GF_MUST_CHECK bool gf_start_position(gf_job *j, gf_error *err); /* every attempt: rules R1-R5 */
 void gf_start_disconnect(gf_job *j);
 void gf_start_snapshot(gf_job *j, const gf_table *t, const char *file, uint64_t offset); /* rule K */
+void gf_start_forget_xas(gf_job *j);
 
 /* ---- pipeline.c ---- */
 GF_MUST_CHECK bool gf_pipeline_run(gf_job *j, gf_error *err); /* true: the job is done; false: *err (STOPPED too) */

@@ -47,6 +47,7 @@ void gf_job_free(gf_job *j)
     gf_position_free(&j->start);
     gf_buf_free(&j->left_out);
     free(j->snapshots);
+    gf_start_forget_xas(j);
     pthread_cond_destroy(&j->changed);
     pthread_mutex_destroy(&j->lock);
     free(j);

@@ -159,6 +159,9 @@ static bool start_stream(struct pipeline *p, gf_error *err)
         .from = &j->start,
         .applier = p->applier,
         .plan = j->plan,
+        .marker = j->marker,
+        .xas = j->xas,
+        .xa_count = j->xa_count,
         .in_snapshot = in_snapshot,
         .ctx = p,
     };

@@ -461,6 +461,17 @@ void gf_start_snapshot(gf_job *j, const gf_table *t, const char *file, uint64_t 
     snprintf(s->file, sizeof s->file, "%s", file);
 }
 
+void gf_start_forget_xas(gf_job *j)
+{
+    for (size_t i = 0; i < j->xa_count; i++) {
+        gf_buf_free(&j->xas[i].xid);
+        gf_buf_free(&j->xas[i].block);
+    }
+    free(j->xas);
+    j->xas = NULL;
+    j->xa_count = 0;
+}
+
 static void new_plan(gf_job *j)
 {
     gf_plan *old;
@@ -471,6 +482,7 @@ static void new_plan(gf_job *j)
     pthread_mutex_unlock(&j->lock);
     gf_plan_free(old);
     j->snapshot_count = 0;
+    gf_start_forget_xas(j);
 }
 
 static bool create_tables(gf_job *j, gf_error *err)
@@ -502,7 +514,7 @@ static bool begin_job(gf_job *j, gf_error *err)
                                                 j->config->writers, err);
 }
 
-static bool resume_job(gf_job *j, const gf_marker_content *m, gf_error *err)
+static bool resume_job(gf_job *j, gf_marker_content *m, gf_error *err)
 {
     if (strcmp(m->stage, "done") == 0 && !j->resumed)
         return gf_fail(err, GF_ERR_CONFIG,
@@ -523,6 +535,10 @@ static bool resume_job(gf_job *j, const gf_marker_content *m, gf_error *err)
     }
     j->seq = m->seq;
     plan_from_marker(j, m);
+    j->xas = m->xas; /* taken */
+    j->xa_count = m->xa_count;
+    m->xas = NULL;
+    m->xa_count = 0;
     return true;
 }
 

@@ -19,6 +19,7 @@
 #include "gfreplica/log.h"
 #include "gfreplica/queue.h"
 #include "gfreplica/thread.h"
+#include "xa.h"
 
 enum {
     TICK_MS = 200,         /* how long the stream thread sleeps at the most */
@@ -35,6 +36,7 @@ struct gf_stream {
     gf_decoder *decoder;
     gf_builder builder;
     gf_txn_info txn;
+    gf_xa_store xa;
     bool in_txn;
     bool at_limit_local;
     uint64_t last_submit_ms;
@@ -251,15 +253,72 @@ static bool on_rollback(void *ctx, const gf_position *end, gf_error *err)
     return on_moved(ctx, end, err);
 }
 
+/* PREPARE: the changes leave the batch and wait in the marker and in memory (rule S4). What was recorded of them must
+   not make copied rows go away, because the stream may never write them. */
+static bool xa_prepare(gf_stream *s, gf_slice xid, const gf_position *end, gf_error *err)
+{
+    gf_builder *b = &s->builder;
+    bool any = !gf_builder_untouched(b);
+    gf_buf sql = {0};
+
+    if (b->in_pieces || (any && s->opt.marker == NULL))
+        return gf_fail(err, GF_ERR_DATA, "%s", b->in_pieces ? "it is larger than a batch"
+                                                            : "without a marker on the target it can't be kept");
+    if (!gf_xa_keep(&s->xa, xid, b->batch, b->txn_changes, b->txn_claims, err))
+        return false;
+    if (any)
+        gf_merger_undone(s->merger);
+    if (!gf_builder_rollback(b, err))
+        return false;
+    if (s->opt.marker != NULL) {
+        gf_marker_xa_keep_sql(&sql, s->opt.marker, xid, gf_xa_find(&s->xa, xid));
+        gf_batch_statement(b->batch, gf_slice_of(sql.data, sql.len));
+        gf_buf_free(&sql);
+    }
+    return gf_builder_commit(b, end, s->txn.commit_us, err);
+}
+
+static void xa_forget(gf_stream *s, gf_slice xid)
+{
+    gf_buf sql = {0};
+
+    gf_xa_drop(&s->xa, xid);
+    if (s->opt.marker == NULL)
+        return;
+    gf_marker_xa_drop_sql(&sql, s->opt.marker, xid);
+    gf_batch_statement(s->builder.batch, gf_slice_of(sql.data, sql.len));
+    gf_buf_free(&sql);
+}
+
+/* COMMIT: here the changes take their place in the stream. */
+static bool xa_decide(gf_stream *s, gf_xa_kind kind, gf_slice xid, const gf_position *end, gf_error *err)
+{
+    gf_slice block = gf_xa_find(&s->xa, xid);
+    size_t first = s->builder.batch->count;
+
+    if (block.data == NULL && kind == GF_XA_COMMIT)
+        return gf_fail(err, GF_ERR_DATA, "it was prepared before the job started, so its changes were never seen: start "
+                                         "the job anew, with no prepared transaction (XA RECOVER)");
+    if (block.data == NULL) /* what nobody has seen is undone: nothing to do */
+        return gf_builder_commit(&s->builder, end, s->txn.commit_us, err);
+    if (kind == GF_XA_COMMIT) {
+        if (!gf_xa_unpack(s->builder.batch, block, s->opt.catalog, err))
+            return false;
+        gf_builder_record(&s->builder, s->merger, first);
+    }
+    xa_forget(s, xid);
+    return gf_builder_commit(&s->builder, end, s->txn.commit_us, err);
+}
+
 static bool on_xa(void *ctx, gf_xa_kind kind, gf_slice xid, const gf_position *end, gf_error *err)
 {
     gf_stream *s = ctx;
     static const char *const names[] = {"PREPARE", "COMMIT", "ROLLBACK"};
+    bool ok = kind == GF_XA_PREPARE ? xa_prepare(s, xid, end, err) : xa_decide(s, kind, xid, end, err);
 
-    if (kind == GF_XA_PREPARE && gf_builder_untouched(&s->builder))
-        return on_moved(ctx, end, err); /* nothing of ours in it */
-    gf_fail(err, GF_ERR_DATA, "XA %s of %.*s touches or may touch selected tables: not supported yet, it stops here",
-            names[kind], (int)xid.len, (const char *)xid.data);
+    if (ok)
+        return scheduled(s, end, err);
+    gf_fail_context(err, "XA %s %.*s", names[kind], (int)xid.len, (const char *)xid.data);
     return name_transaction(s, err);
 }
 
@@ -428,6 +487,7 @@ gf_stream *gf_stream_new(const gf_stream_options *opt)
     s->merger = gf_merger_new(opt->plan, opt->from, on_due, s);
     gf_merger_on_ready(s->merger, kick, s);
     s->decoder = gf_decoder_new(opt->source->flavor, opt->catalog, &opt->config->filter, opt->from, &sink);
+    gf_xa_load(&s->xa, opt->xas, opt->xa_count);
     s->builder.applier = opt->applier;
     s->builder.max_rows = opt->config->batch_rows;
     s->builder.max_bytes = opt->config->batch_bytes;
@@ -539,6 +599,7 @@ void gf_stream_free(gf_stream *s)
     gf_stream_join(s);
     gf_decoder_free(s->decoder);
     gf_builder_free(&s->builder);
+    gf_xa_free(&s->xa);
     gf_merger_free(s->merger);
     gf_queue_free(s->queue);
     gf_position_free(&s->scheduled);

@@ -26,6 +26,9 @@ typedef struct {
     const gf_position *from;
     gf_applier *applier;
     gf_plan *plan;
+    const gf_marker *marker;   /* NULL without one */
+    const gf_marker_xa *xas;   /* prepared transactions that it knows */
+    size_t xa_count;
     /* Events of this keyless table that start before its snapshot are in it already (rule K). */
     bool (*in_snapshot)(void *ctx, const gf_table *t, const char *file, uint64_t offset);
     void *ctx;

@@ -44,6 +44,12 @@ void gf_batch_claim(gf_batch *b, const uint64_t *claims, size_t count)
     b->claim_count += count;
 }
 
+void gf_batch_statement(gf_batch *b, gf_slice sql)
+{
+    b->statements = gf_realloc(b->statements, (b->statement_count + 1) * sizeof(*b->statements));
+    b->statements[b->statement_count++] = gf_arena_copy(&b->arena, sql.data, sql.len);
+}
+
 void gf_batch_free(gf_batch *b)
 {
     if (b == NULL)
@@ -51,6 +57,7 @@ void gf_batch_free(gf_batch *b)
     gf_arena_free(&b->arena);
     free(b->changes);
     free(b->claims);
+    free(b->statements);
     gf_position_free(&b->end);
     free(b);
 }

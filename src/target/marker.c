@@ -5,6 +5,7 @@
  *   job          one row a job: source, generation, stage
  *   slot         one row a stream writer: the position that its last commit reached; the newest seq is the job's
  *   table_range  one row a range of a table's keys: how far its rows are copied
+ *   xa           one row a prepared XA transaction: the changes that wait for its COMMIT (rule S4)
  *
  * Every row carries the generation of the instance that may write it (rule R3). Claiming the job takes the rows with
  * locks, so it waits for a commit that a dead instance left behind, and then raises the generation in all of them:
@@ -59,6 +60,11 @@ static const char *const tables[][2] = {
                     "snap_file VARCHAR(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,"
                     "snap_offset BIGINT UNSIGNED NOT NULL,"
                     "PRIMARY KEY (job, db, name, range_index)"},
+    {"xa", "job VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,"
+           "xid VARBINARY(512) NOT NULL,"
+           "generation BIGINT UNSIGNED NOT NULL,"
+           "block LONGBLOB NOT NULL,"
+           "PRIMARY KEY (job, xid)"},
 };
 enum { TABLE_COUNT = sizeof(tables) / sizeof(tables[0]) };
 
@@ -274,6 +280,26 @@ static bool read_ranges(gf_marker_content *out, const gf_marker *m, MYSQL *targe
     return true;
 }
 
+static bool read_xas(gf_marker_content *out, const gf_marker *m, MYSQL *target, gf_error *err)
+{
+    MYSQL_RES *res = gf_server_query(target, "read the marker's XA transactions", err,
+                                     "SELECT xid, block FROM %s.xa WHERE job=%s FOR UPDATE", m->db_sql, m->job_sql);
+    MYSQL_ROW row;
+
+    if (res == NULL)
+        return false;
+    out->xas = gf_calloc((size_t)mysql_num_rows(res) + 1, sizeof(*out->xas));
+    while ((row = mysql_fetch_row(res)) != NULL) {
+        const unsigned long *lengths = mysql_fetch_lengths(res);
+        gf_marker_xa *x = &out->xas[out->xa_count++];
+
+        gf_buf_add(&x->xid, row[0], lengths[0]);
+        gf_buf_add(&x->block, row[1], lengths[1]);
+    }
+    mysql_free_result(res);
+    return true;
+}
+
 static bool raise_generation(const gf_marker *m, MYSQL *target, uint64_t generation, gf_error *err)
 {
     for (int i = 0; i < TABLE_COUNT; i++)
@@ -311,7 +337,7 @@ static bool claim(gf_marker_content *out, const gf_marker *m, MYSQL *target, gf_
     if (!out->exists)
         return true;
     out->generation++;
-    return read_slots(out, m, target, err) && read_ranges(out, m, target, err) &&
+    return read_slots(out, m, target, err) && read_ranges(out, m, target, err) && read_xas(out, m, target, err) &&
            raise_generation(m, target, out->generation, err) &&
            add_slots(m, target, out->generation, &out->position, out->seq, m->slots, err);
 }
@@ -343,8 +369,31 @@ void gf_marker_content_free(gf_marker_content *c)
         gf_buf_free(&r->frontier);
     }
     free(c->ranges);
+    for (size_t i = 0; i < c->xa_count; i++) {
+        gf_buf_free(&c->xas[i].xid);
+        gf_buf_free(&c->xas[i].block);
+    }
+    free(c->xas);
     gf_position_free(&c->position);
     *c = (gf_marker_content){0};
+}
+
+/* ---- XA ---- */
+
+void gf_marker_xa_keep_sql(gf_buf *out, const gf_marker *m, gf_slice xid, gf_slice block)
+{
+    gf_buf_printf(out, "INSERT INTO %s.xa (job, xid, generation, block) VALUES (%s,", m->db_sql, m->job_sql);
+    add_bytes(out, xid);
+    gf_buf_printf(out, ",%" PRIu64 ",", m->generation);
+    add_bytes(out, block);
+    gf_buf_str(out, ")");
+}
+
+void gf_marker_xa_drop_sql(gf_buf *out, const gf_marker *m, gf_slice xid)
+{
+    gf_buf_printf(out, "DELETE FROM %s.xa WHERE job=%s AND generation=%" PRIu64 " AND xid=", m->db_sql, m->job_sql,
+                  m->generation);
+    add_bytes(out, xid);
 }
 
 /* ---- begin, stage, remove ---- */

@@ -294,9 +294,9 @@ static bool run_statement(void *ctx, const gf_stmt *stmt, gf_error *err)
 
 /* ---- one run of an item, up to COMMIT ---- */
 
-static bool update_marker(gf_writer *w, const gf_buf *sql, gf_error *err)
+static bool update_marker(gf_writer *w, gf_slice sql, gf_error *err)
 {
-    if (!execute(w, (const char *)sql->data, sql->len, "update the marker", err))
+    if (!execute(w, (const char *)sql.data, sql.len, "update the marker", err))
         return false;
     if (mysql_affected_rows(w->db) == 1)
         return true;
@@ -331,13 +331,16 @@ static bool write_batch(gf_writer *w, const gf_batch *b, bool single, gf_error *
 
 static bool mark_batch(gf_writer *w, const gf_item *item, gf_error *err)
 {
+    const gf_batch *b = item->batch;
     gf_buf sql = {0};
-    bool ok;
+    bool ok = true;
 
     if (w->opt->marker == NULL)
         return true;
-    gf_marker_position_sql(&sql, w->opt->marker, w->index, w->opt->seq + item->turn, &item->batch->end);
-    ok = update_marker(w, &sql, err);
+    for (size_t i = 0; i < b->statement_count && ok; i++)
+        ok = update_marker(w, b->statements[i], err);
+    gf_marker_position_sql(&sql, w->opt->marker, w->index, w->opt->seq + item->turn, &b->end);
+    ok = ok && update_marker(w, gf_slice_of(sql.data, sql.len), err);
     gf_buf_free(&sql);
     return ok;
 }
@@ -365,7 +368,7 @@ static bool write_chunk(gf_writer *w, const gf_chunk *c, gf_error *err)
         return true;
     gf_marker_range_sql(&sql, w->opt->marker, c->range, frontier, c->last, rows_written(c),
                         c->range->table->identity < 0 ? &c->fence : NULL);
-    ok = update_marker(w, &sql, err);
+    ok = update_marker(w, gf_slice_of(sql.data, sql.len), err);
     gf_buf_free(&sql);
     return ok;
 }
