@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "databases.h"
 #include "gfreplica/check.h"
 #include "gfreplica/cli.h"
 #include "gfreplica/log.h"
@@ -168,10 +169,11 @@ static bool same_config(gf_job *j, gf_error *err)
     gf_config_digest(digest, j->config);
     if (j->resumed && !j->loaded.imported && j->loaded.config_digest[0] != '\0' &&
         strcmp(digest, j->loaded.config_digest) != 0)
-        return gf_fail(err, GF_ERR_CONFIG,
-                       "%s belongs to a job with other servers, databases, tables or renames: use its configuration, or "
-                       "another checkpoint directory",
-                       j->config->checkpoint_dir);
+        return gf_fail(
+            err, GF_ERR_CONFIG,
+            "%s belongs to a job with other servers, databases, tables or renames: use its configuration, or "
+            "another checkpoint directory",
+            j->config->checkpoint_dir);
     memcpy(j->state.config_digest, digest, sizeof digest);
     return true;
 }
@@ -493,7 +495,8 @@ static bool create_tables(gf_job *j, gf_error *err)
     bool ok;
 
     config.allow_existing = config.allow_existing || j->loaded.imported; /* an imported job has filled them already */
-    ok = gf_target_create(j->target, &config, &j->source_info, &j->target_info, tables, count, err);
+    ok = gf_databases_create(j->source, j->target, &config, tables, count, err) &&
+         gf_target_create(j->target, &config, &j->source_info, &j->target_info, tables, count, err);
     free(tables);
     return ok;
 }
@@ -510,8 +513,8 @@ static bool begin_job(gf_job *j, gf_error *err)
     if (!gf_replica_available(j->source, &j->source_info, &j->start, err) || !create_tables(j, err))
         return false;
     j->seq = 0;
-    return j->marker == NULL || gf_marker_begin(j->marker, j->target, j->state.source_identity, &j->start,
-                                                j->config->writers, err);
+    return j->marker == NULL ||
+           gf_marker_begin(j->marker, j->target, j->state.source_identity, &j->start, j->config->writers, err);
 }
 
 static bool resume_job(gf_job *j, gf_marker_content *m, gf_error *err)
@@ -525,9 +528,10 @@ static bool resume_job(gf_job *j, gf_marker_content *m, gf_error *err)
         return gf_fail_context(err, "job '%s' in the target's %s is of the source %s", j->config->job,
                                j->config->marker_db, m->source_identity);
     if (!j->resumed)
-        gf_log_warn("the checkpoint directory is empty but the target knows job '%s': going on from its marker with the "
-                    "schema that the source has now",
-                    j->config->job);
+        gf_log_warn(
+            "the checkpoint directory is empty but the target knows job '%s': going on from its marker with the "
+            "schema that the source has now",
+            j->config->job);
     gf_position_copy(&j->start, &m->position);
     if (j->state.position.file[0] == '\0' && strcmp(m->source_identity, j->state.source_identity) != 0) {
         j->start.file[0] = '\0';
