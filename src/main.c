@@ -109,8 +109,10 @@ static int check(gf_cli *cli)
     gf_error err = {0};
     int code;
 
-    if (gf_server_connect(&source, &c->source, GF_CONN_PLAIN, &err) && gf_server_info_read(&source_info, source, &err) &&
-        gf_server_connect(&target, &c->target, GF_CONN_PLAIN, &err) && gf_server_info_read(&target_info, target, &err) &&
+    if (gf_server_connect(&source, &c->source, GF_CONN_PLAIN, &err) &&
+        gf_server_info_read(&source_info, source, &err) &&
+        gf_server_connect(&target, &c->target, GF_CONN_PLAIN, &err) &&
+        gf_server_info_read(&target_info, target, &err) &&
         gf_catalog_load(catalog, source, source_info.flavor, &c->filter, &left_out, &err) &&
         gf_check_run(&r, c, source, &source_info, target, &target_info, catalog, false, &err))
         code = report(&r);
@@ -173,8 +175,7 @@ static int export_state(gf_cli *cli)
         fprintf(stderr, "gfreplica: %s holds no checkpoint\n", cli->config.checkpoint_dir);
         return GF_EXIT_USAGE;
     }
-    gf_state_json(&json, &s, cli->native ? GF_FORMAT_NATIVE : GF_FORMAT_GHOSTFERRY,
-                  !cli->config.dump_without_schema);
+    gf_state_json(&json, &s, cli->native ? GF_FORMAT_NATIVE : GF_FORMAT_GHOSTFERRY, !cli->config.dump_without_schema);
     gf_state_free(&s);
     return print(&json);
 }
@@ -189,8 +190,8 @@ static bool import_into(gf_checkpoint *cp, gf_cli *cli, gf_error *err)
     if (ok && found)
         ok = gf_fail(err, GF_ERR_CONFIG, "%s holds a job already: import into an empty directory",
                      cli->config.checkpoint_dir);
-    ok = ok && gf_buf_read_file(&text, cli->file, err) &&
-         gf_state_from_json(&s, (const char *)text.data, text.len, err);
+    ok =
+        ok && gf_buf_read_file(&text, cli->file, err) && gf_state_from_json(&s, (const char *)text.data, text.len, err);
     s.imported = true;
     ok = ok && gf_checkpoint_save(cp, &s, err);
     gf_state_free(&s);
@@ -232,31 +233,18 @@ static int execute(gf_cli *cli)
     if (cli->command != GF_CMD_RUN)
         mask_signals(SIG_UNBLOCK);
     switch (cli->command) {
-    case GF_CMD_RUN:
-        return run(cli);
-    case GF_CMD_CHECK:
-        return check(cli);
-    case GF_CMD_STATUS:
-        return status(cli);
-    case GF_CMD_CUTOVER:
-        return request(cli, "cutover");
-    case GF_CMD_PAUSE:
-        return request(cli, "pause");
-    case GF_CMD_RESUME:
-        return request(cli, "resume");
-    case GF_CMD_STOP:
-        return request(cli, "stop");
-    case GF_CMD_EXPORT_STATE:
-        return export_state(cli);
-    case GF_CMD_IMPORT_STATE:
-        return import_state(cli);
-    case GF_CMD_DOCS:
-        return docs(cli);
-    case GF_CMD_HELP:
-        return usage();
-    case GF_CMD_VERSION:
-        printf("gfreplica %s\n", GF_VERSION);
-        return GF_EXIT_DONE;
+    case GF_CMD_RUN: return run(cli);
+    case GF_CMD_CHECK: return check(cli);
+    case GF_CMD_STATUS: return status(cli);
+    case GF_CMD_CUTOVER: return request(cli, "cutover");
+    case GF_CMD_PAUSE: return request(cli, "pause");
+    case GF_CMD_RESUME: return request(cli, "resume");
+    case GF_CMD_STOP: return request(cli, "stop");
+    case GF_CMD_EXPORT_STATE: return export_state(cli);
+    case GF_CMD_IMPORT_STATE: return import_state(cli);
+    case GF_CMD_DOCS: return docs(cli);
+    case GF_CMD_HELP: return usage();
+    case GF_CMD_VERSION: printf("gfreplica %s\n", GF_VERSION); return GF_EXIT_DONE;
     }
     return GF_EXIT_USAGE;
 }

@@ -29,22 +29,22 @@ typedef struct gf_batch {
     gf_arena arena;
     gf_change *changes; /* owned */
     size_t count, cap;
-    uint64_t *claims;   /* owned: hashes of rule C1, of before and after images */
+    uint64_t *claims; /* owned: hashes of rule C1, of before and after images */
     size_t claim_count, claim_cap;
     gf_slice *statements; /* owned list, bytes in the arena: SQL of the marker's that travels along; 1 row each */
     size_t statement_count;
-    bool wild;          /* conflicts with everything */
-    bool exact;         /* no chunk is in play any more: affected rows must be what the stream promises */
+    bool wild;             /* conflicts with everything */
+    bool exact;            /* no chunk is in play any more: affected rows must be what the stream promises */
     uint64_t transactions; /* source transactions that end in it */
-    gf_position end;    /* owned: position after the last of them */
-    uint64_t commit_us; /* the last one's commit time on the source, wall clock; 0 unknown */
-    char first_gtid[128]; /* first transaction, for errors */
+    gf_position end;       /* owned: position after the last of them */
+    uint64_t commit_us;    /* the last one's commit time on the source, wall clock; 0 unknown */
+    char first_gtid[128];  /* first transaction, for errors */
     /* A transaction too large for one batch comes as pieces: begin..., middle..., end. A whole batch is both. */
     bool begins, ends;
-    size_t bytes;       /* what it costs in memory */
+    size_t bytes; /* what it costs in memory */
 } gf_batch;
 
-gf_batch *gf_batch_new(void); /* empty, begins and ends set */
+gf_batch *gf_batch_new(void);         /* empty, begins and ends set */
 gf_change *gf_batch_add(gf_batch *b); /* a zeroed change at the end, valid until the next add */
 void gf_batch_claim(gf_batch *b, const uint64_t *claims, size_t count);
 void gf_batch_statement(gf_batch *b, gf_slice sql); /* copied */
@@ -56,13 +56,13 @@ typedef struct gf_range {
     unsigned index;        /* within its table */
     gf_slice lower, upper; /* canonical keys, owned copies: (lower, upper]; no data = open (rule M7) */
     /* Guarded by the plan's lock, as all below: what was read. */
-    gf_buf cursor;         /* canonical key of the last row handed over; empty = at lower */
+    gf_buf cursor; /* canonical key of the last row handed over; empty = at lower */
     bool read_all;
-    bool again;            /* a chunk was thrown: the cursor has moved back */
+    bool again; /* a chunk was thrown: the cursor has moved back */
     /* What is durable on the target. */
-    gf_buf frontier;       /* canonical key up to which rows are committed; empty = none */
+    gf_buf frontier; /* canonical key up to which rows are committed; empty = none */
     bool done;
-    uint64_t rows;         /* committed */
+    uint64_t rows; /* committed */
     bool taken;
 } gf_range;
 
@@ -74,15 +74,15 @@ typedef struct {
 } gf_chunk_row;
 
 typedef struct gf_chunk {
-    gf_range *range;     /* borrowed from the plan */
-    gf_buf text, keys;   /* owned: tuples; canonical keys (empty for keyless tables) */
-    gf_chunk_row *rows;  /* owned */
+    gf_range *range;    /* borrowed from the plan */
+    gf_buf text, keys;  /* owned: tuples; canonical keys (empty for keyless tables) */
+    gf_chunk_row *rows; /* owned */
     size_t row_count, row_cap;
-    uint64_t *claims;    /* owned: of all its rows, those dropped included (rules C1, C2) */
+    uint64_t *claims; /* owned: of all its rows, those dropped included (rules C1, C2) */
     size_t claim_count, claim_cap;
     bool wild;
-    bool last;           /* the range is complete with it */
-    gf_buf frontier;     /* owned: canonical key of the last row */
+    bool last;                /* the range is complete with it */
+    gf_buf frontier;          /* owned: canonical key of the last row */
     gf_position start, fence; /* owned: A and H of rules M1 and M3 */
     size_t bytes;
     uint64_t read_us;

@@ -50,12 +50,21 @@ void gf_buf_reserve(gf_buf *b, size_t more); /* room for `more` bytes behind len
 void gf_buf_add(gf_buf *b, const void *data, size_t len);
 void gf_buf_printf(gf_buf *b, const char *fmt, ...) GF_PRINTF(2, 3);
 void gf_buf_hex(gf_buf *b, const void *data, size_t len); /* upper-case hex digits */
-bool gf_buf_unhex(gf_buf *b, const char *hex);             /* the reverse, either case; false if it is no hex */
+bool gf_buf_unhex(gf_buf *b, const char *hex);            /* the reverse, either case; false if it is no hex */
 const char *gf_buf_cstr(gf_buf *b);                       /* adds a NUL behind len; valid until the next change */
 void gf_buf_free(gf_buf *b);                              /* back to {0} */
-static inline void gf_buf_reset(gf_buf *b) { b->len = 0; }
-static inline void gf_buf_str(gf_buf *b, const char *s) { gf_buf_add(b, s, strlen(s)); }
-static inline void gf_buf_slice(gf_buf *b, gf_slice s) { gf_buf_add(b, s.data, s.len); }
+static inline void gf_buf_reset(gf_buf *b)
+{
+    b->len = 0;
+}
+static inline void gf_buf_str(gf_buf *b, const char *s)
+{
+    gf_buf_add(b, s, strlen(s));
+}
+static inline void gf_buf_slice(gf_buf *b, gf_slice s)
+{
+    gf_buf_add(b, s.data, s.len);
+}
 static inline void gf_buf_byte(gf_buf *b, uint8_t c)
 {
     if (b->len == b->cap)
@@ -78,17 +87,34 @@ typedef struct {
 
 static inline gf_cursor gf_cursor_of(const void *data, size_t len)
 {
-    return (gf_cursor){data, (const uint8_t *)data + len, false};
+    const uint8_t *p = data == NULL ? (const uint8_t *)"" : data; /* arithmetic on NULL is undefined, even + 0 */
+
+    return (gf_cursor){p, p + len, false};
 }
-static inline size_t gf_cursor_left(const gf_cursor *c) { return (size_t)(c->end - c->p); }
+static inline size_t gf_cursor_left(const gf_cursor *c)
+{
+    return (size_t)(c->end - c->p);
+}
 gf_slice gf_cursor_bytes(gf_cursor *c, size_t len);
 uint64_t gf_cursor_le(gf_cursor *c, unsigned bytes); /* little-endian, 1 to 8 bytes */
 uint64_t gf_cursor_be(gf_cursor *c, unsigned bytes); /* big-endian, 1 to 8 bytes */
 uint64_t gf_cursor_lenenc(gf_cursor *c);             /* the protocol's length-encoded integer; NULL marker is bad */
-static inline uint8_t gf_cursor_u8(gf_cursor *c) { return (uint8_t)gf_cursor_le(c, 1); }
-static inline uint16_t gf_cursor_u16(gf_cursor *c) { return (uint16_t)gf_cursor_le(c, 2); }
-static inline uint32_t gf_cursor_u32(gf_cursor *c) { return (uint32_t)gf_cursor_le(c, 4); }
-static inline uint64_t gf_cursor_u64(gf_cursor *c) { return gf_cursor_le(c, 8); }
+static inline uint8_t gf_cursor_u8(gf_cursor *c)
+{
+    return (uint8_t)gf_cursor_le(c, 1);
+}
+static inline uint16_t gf_cursor_u16(gf_cursor *c)
+{
+    return (uint16_t)gf_cursor_le(c, 2);
+}
+static inline uint32_t gf_cursor_u32(gf_cursor *c)
+{
+    return (uint32_t)gf_cursor_le(c, 4);
+}
+static inline uint64_t gf_cursor_u64(gf_cursor *c)
+{
+    return gf_cursor_le(c, 8);
+}
 
 uint64_t gf_hash(const void *data, size_t len, uint64_t seed); /* XXH3, 64 bits */
 

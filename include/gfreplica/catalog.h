@@ -15,83 +15,103 @@
 
 typedef enum {
     GF_T_UNKNOWN,
-    GF_T_TINY, GF_T_SHORT, GF_T_MEDIUM, GF_T_LONG, GF_T_LONGLONG,
-    GF_T_YEAR, GF_T_BIT, GF_T_DECIMAL, GF_T_FLOAT, GF_T_DOUBLE,
-    GF_T_DATE, GF_T_TIME, GF_T_DATETIME, GF_T_TIMESTAMP,
-    GF_T_CHAR, GF_T_VARCHAR, GF_T_TEXT,          /* with a character set */
-    GF_T_BINARY, GF_T_VARBINARY, GF_T_BLOB,      /* without */
-    GF_T_ENUM, GF_T_SET, GF_T_JSON,              /* JSON: MySQL's binary one only */
-    GF_T_GEOMETRY, GF_T_VECTOR,
-    GF_T_INET4, GF_T_INET6, GF_T_UUID
+    GF_T_TINY,
+    GF_T_SHORT,
+    GF_T_MEDIUM,
+    GF_T_LONG,
+    GF_T_LONGLONG,
+    GF_T_YEAR,
+    GF_T_BIT,
+    GF_T_DECIMAL,
+    GF_T_FLOAT,
+    GF_T_DOUBLE,
+    GF_T_DATE,
+    GF_T_TIME,
+    GF_T_DATETIME,
+    GF_T_TIMESTAMP,
+    GF_T_CHAR,
+    GF_T_VARCHAR,
+    GF_T_TEXT, /* with a character set */
+    GF_T_BINARY,
+    GF_T_VARBINARY,
+    GF_T_BLOB, /* without */
+    GF_T_ENUM,
+    GF_T_SET,
+    GF_T_JSON, /* JSON: MySQL's binary one only */
+    GF_T_GEOMETRY,
+    GF_T_VECTOR,
+    GF_T_INET4,
+    GF_T_INET6,
+    GF_T_UUID
 } gf_type;
 
 typedef enum { GF_GEN_NONE, GF_GEN_VIRTUAL, GF_GEN_STORED } gf_generated;
 
 typedef struct {
-    char *name;          /* owned, utf8mb4 like all names */
-    char *type_text;     /* owned: information_schema.columns.column_type, "int(10) unsigned" */
+    char *name;      /* owned, utf8mb4 like all names */
+    char *type_text; /* owned: information_schema.columns.column_type, "int(10) unsigned" */
     gf_type type;
     bool is_unsigned, nullable, auto_increment;
-    bool invisible;      /* not in SELECT *; still in row events */
-    bool row_period;     /* MariaDB system versioning's row start/end */
-    bool old_temporal;   /* MariaDB's pre-5.6 temporal format: no metadata in events */
-    bool compressed;     /* MariaDB COMPRESSED column */
+    bool invisible;    /* not in SELECT *; still in row events */
+    bool row_period;   /* MariaDB system versioning's row start/end */
+    bool old_temporal; /* MariaDB's pre-5.6 temporal format: no metadata in events */
+    bool compressed;   /* MariaDB COMPRESSED column */
     gf_generated generated;
-    uint64_t char_bytes; /* declared maximum in bytes: CHAR, VARCHAR, BINARY, VARBINARY, TEXT, BLOB */
+    uint64_t char_bytes;       /* declared maximum in bytes: CHAR, VARCHAR, BINARY, VARBINARY, TEXT, BLOB */
     unsigned precision, scale; /* DECIMAL; FLOAT(m,d) and DOUBLE(m,d) when scale_given */
     bool scale_given;
-    unsigned fsp;        /* temporal: 0..6 fraction digits */
-    unsigned bits;       /* BIT(n) */
+    unsigned fsp;              /* temporal: 0..6 fraction digits */
+    unsigned bits;             /* BIT(n) */
     char *charset, *collation; /* owned; NULL for types without */
-    char **members;      /* owned: ENUM/SET members, utf8mb4 */
+    char **members;            /* owned: ENUM/SET members, utf8mb4 */
     unsigned member_count;
     /* Filled by gf_table_finish, for gf_row_claims alone: how values that the server holds equal are made equal. */
-    uint8_t fold;        /* gf_fold of src/catalog/fold.h */
-    int8_t unit;         /* bytes of a code unit of its character set: 1, 2, 4; -2 = 2, little-endian */
+    uint8_t fold; /* gf_fold of src/catalog/fold.h */
+    int8_t unit;  /* bytes of a code unit of its character set: 1, 2, 4; -2 = 2, little-endian */
 } gf_column;
 
 typedef struct {
-    unsigned column;     /* index into the table's columns */
-    unsigned prefix;     /* characters, 0 = whole column */
+    unsigned column; /* index into the table's columns */
+    unsigned prefix; /* characters, 0 = whole column */
     bool descending;
 } gf_key_part;
 
 typedef struct {
-    char *name;          /* owned; "PRIMARY" */
-    gf_key_part *parts;  /* owned */
+    char *name;         /* owned; "PRIMARY" */
+    gf_key_part *parts; /* owned */
     unsigned part_count;
-    bool unique;         /* only unique keys are kept */
-    bool nullable;       /* some part may be NULL */
-    bool functional;     /* has an expression part or WITHOUT OVERLAPS: parts lists the others */
-    bool hashed;         /* MariaDB: enforced by a hidden DB_ROW_HASH_n, so it has no order to page by */
-    bool invisible;      /* the optimizer ignores it (INVISIBLE, IGNORED); it is enforced all the same */
+    bool unique;     /* only unique keys are kept */
+    bool nullable;   /* some part may be NULL */
+    bool functional; /* has an expression part or WITHOUT OVERLAPS: parts lists the others */
+    bool hashed;     /* MariaDB: enforced by a hidden DB_ROW_HASH_n, so it has no order to page by */
+    bool invisible;  /* the optimizer ignores it (INVISIBLE, IGNORED); it is enforced all the same */
 } gf_key;
 
 typedef struct gf_table {
-    uint32_t id;               /* unique within the catalog, also across versions of one table */
-    char *db, *name;           /* owned: on the source */
+    uint32_t id;                   /* unique within the catalog, also across versions of one table */
+    char *db, *name;               /* owned: on the source */
     char *target_db, *target_name; /* owned: after rewrites */
-    char *source_sql;          /* owned: `db`.`name`, quoted */
-    char *target_sql;          /* owned: the target's, quoted */
-    char *label;               /* owned: "db.name" for people */
-    gf_column *columns;        /* owned, in table order: what row events carry */
+    char *source_sql;              /* owned: `db`.`name`, quoted */
+    char *target_sql;              /* owned: the target's, quoted */
+    char *label;                   /* owned: "db.name" for people */
+    gf_column *columns;            /* owned, in table order: what row events carry */
     unsigned column_count;
-    gf_key *keys;              /* owned: unique keys, PRIMARY first */
+    gf_key *keys; /* owned: unique keys, PRIMARY first */
     unsigned key_count;
-    int identity;              /* index into keys: PRIMARY, else the first usable unique NOT NULL key without
+    int identity;                      /* index into keys: PRIMARY, else the first usable unique NOT NULL key without
                                   prefix or expression; -1 = none, rule K applies */
-    char *engine;              /* owned */
-    char *collation;           /* owned: the table's default, NULL if not known */
-    bool transactional;        /* InnoDB, XtraDB, TokuDB, RocksDB */
-    bool system_versioned;     /* MariaDB: history rows, row period columns that may be in no list */
-    bool hidden_hash;          /* MariaDB: events carry an extra DB_ROW_HASH_n column at the end */
-    unsigned hidden_columns;   /* how many such */
-    char *create_sql;          /* owned: SHOW CREATE TABLE of the source */
+    char *engine;                      /* owned */
+    char *collation;                   /* owned: the table's default, NULL if not known */
+    bool transactional;                /* InnoDB, XtraDB, TokuDB, RocksDB */
+    bool system_versioned;             /* MariaDB: history rows, row period columns that may be in no list */
+    bool hidden_hash;                  /* MariaDB: events carry an extra DB_ROW_HASH_n column at the end */
+    unsigned hidden_columns;           /* how many such */
+    char *create_sql;                  /* owned: SHOW CREATE TABLE of the source */
     uint64_t row_estimate, data_bytes; /* information_schema's guess at load time */
     /* "`a`,`b`,...": columns that are written (no generated ones), owned. writes[i] says it of column i. */
     char *write_columns;
-    bool *writes;              /* owned */
-    uint64_t fingerprint;      /* of columns and keys: equal definitions have equal ones */
+    bool *writes;         /* owned */
+    uint64_t fingerprint; /* of columns and keys: equal definitions have equal ones */
 } gf_table;
 
 typedef struct gf_catalog gf_catalog;
@@ -137,9 +157,9 @@ GF_MUST_CHECK bool gf_catalog_load(gf_catalog *c, struct st_mysql *source, gf_fl
                                    gf_buf *left_out, gf_error *err);
 /* Load one table as it is on `server` now under (server_db, server_name), as the definition of (db, name).
    *out is owned by the caller; *out = NULL when there is no such table. */
-GF_MUST_CHECK bool gf_catalog_load_table(gf_table **out, struct st_mysql *server, gf_flavor flavor,
-                                         const gf_filter *f, const char *db, const char *name,
-                                         const char *server_db, const char *server_name, gf_error *err);
+GF_MUST_CHECK bool gf_catalog_load_table(gf_table **out, struct st_mysql *server, gf_flavor flavor, const gf_filter *f,
+                                         const char *db, const char *name, const char *server_db,
+                                         const char *server_name, gf_error *err);
 gf_table *gf_table_new(const char *db, const char *name); /* empty, for loaders and tests */
 /* Fills what is derived: labels, quoted names, identity, write_columns, fingerprint. Call once when built. */
 void gf_table_finish(gf_table *t, const char *target_db, const char *target_name);

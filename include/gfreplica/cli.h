@@ -11,15 +11,25 @@
 #include "gfreplica/config.h"
 
 typedef enum {
-    GF_CMD_RUN, GF_CMD_CHECK, GF_CMD_STATUS, GF_CMD_CUTOVER, GF_CMD_PAUSE, GF_CMD_RESUME, GF_CMD_STOP,
-    GF_CMD_EXPORT_STATE, GF_CMD_IMPORT_STATE, GF_CMD_DOCS, GF_CMD_HELP, GF_CMD_VERSION
+    GF_CMD_RUN,
+    GF_CMD_CHECK,
+    GF_CMD_STATUS,
+    GF_CMD_CUTOVER,
+    GF_CMD_PAUSE,
+    GF_CMD_RESUME,
+    GF_CMD_STOP,
+    GF_CMD_EXPORT_STATE,
+    GF_CMD_IMPORT_STATE,
+    GF_CMD_DOCS,
+    GF_CMD_HELP,
+    GF_CMD_VERSION
 } gf_command;
 
 typedef struct {
     gf_command command;
-    char *file;      /* STATE.json of import-state, docs section, ... */
-    bool json;       /* status --json */
-    bool native;     /* export-state --format=native */
+    char *file;  /* STATE.json of import-state, docs section, ... */
+    bool json;   /* status --json */
+    bool native; /* export-state --format=native */
     gf_config config;
 } gf_cli;
 

@@ -21,17 +21,17 @@ typedef enum {
 } gf_tls_mode;
 
 typedef struct {
-    char *role;     /* "source", "target", "source primary": for messages */
-    char *host;     /* owned like all strings here; NULL with a socket */
+    char *role; /* "source", "target", "source primary": for messages */
+    char *host; /* owned like all strings here; NULL with a socket */
     unsigned port;
-    char *socket;   /* unix socket, NULL = TCP */
+    char *socket;          /* unix socket, NULL = TCP */
     char *user, *password; /* password never printed */
     char *collation;
     gf_renames params; /* session variables to SET on SQL connections: from = name, to = value */
     gf_tls_mode tls;
     char *tls_ca, *tls_cert, *tls_key, *tls_server_name;
     unsigned connect_timeout, read_timeout, write_timeout; /* seconds, 0 = default */
-    char *marginalia; /* comment in front of every write */
+    char *marginalia;                                      /* comment in front of every write */
 } gf_server_config;
 
 typedef struct {
@@ -42,7 +42,7 @@ typedef struct {
 typedef struct {
     atomic_bool automatic_cutover; /* cut over as soon as the copy is complete and the stream has caught up */
     atomic_bool paused;            /* readers and writers hold; the stream stays connected */
-    atomic_uint chunk_rows;        /* DataIterationBatchSize when set: upper bound of rows a chunk; 0 = by bytes and time */
+    atomic_uint chunk_rows; /* DataIterationBatchSize when set: upper bound of rows a chunk; 0 = by bytes and time */
 } gf_live;
 
 typedef struct {
@@ -52,15 +52,15 @@ typedef struct {
 
     /* where things are */
     char *checkpoint_dir;
-    char *config_path;   /* NULL when all came by flags */
-    char *resume_state;  /* -resumestate file, NULL */
-    char *resume_text;   /* StateToResumeFrom: the state itself as JSON text, NULL; resume_state wins */
-    char *marker_db;     /* "_gfreplica" */
-    char *job;           /* name of this job in the marker, "default" */
+    char *config_path;  /* NULL when all came by flags */
+    char *resume_state; /* -resumestate file, NULL */
+    char *resume_text;  /* StateToResumeFrom: the state itself as JSON text, NULL; resume_state wins */
+    char *marker_db;    /* "_gfreplica" */
+    char *job;          /* name of this job in the marker, "default" */
 
     /* replica */
-    unsigned server_id;  /* 0 = choose a free one */
-    char *server_uuid;   /* NULL = made once and kept in the checkpoint */
+    unsigned server_id; /* 0 = choose a free one */
+    char *server_uuid;  /* NULL = made once and kept in the checkpoint */
     char *report_host;
     unsigned report_port;
     unsigned heartbeat_ms;
@@ -74,27 +74,27 @@ typedef struct {
     bool no_marker;                 /* never use a marker, checkpoint only */
     bool take_over;                 /* a marker of another job in our tables is replaced */
     bool skip_target_verification, skip_foreign_keys_check;
-    bool allow_super_on_read_only;  /* AllowSuperUserOnReadOnly: target's read_only is no obstacle */
-    gf_names create_first;          /* TablesToBeCreatedFirst, "db.table" */
-    gf_renames map_collation;       /* --map-collation A=B */
-    bool create_objects;            /* triggers, views, routines, events are created at the cutover */
+    bool allow_super_on_read_only; /* AllowSuperUserOnReadOnly: target's read_only is no obstacle */
+    gf_names create_first;         /* TablesToBeCreatedFirst, "db.table" */
+    gf_renames map_collation;      /* --map-collation A=B */
+    bool create_objects;           /* triggers, views, routines, events are created at the cutover */
 
     /* limits */
-    size_t memory_bytes;            /* queues and batches in all */
+    size_t memory_bytes;              /* queues and batches in all */
     unsigned batch_rows, batch_bytes; /* row changes, bytes of one target transaction while behind */
-    unsigned retry_timeout;         /* seconds a transient fault is ridden through */
+    unsigned retry_timeout;           /* seconds a transient fault is ridden through */
     unsigned cutover_timeout;
 
     /* state, control, callbacks */
     bool dump_on_signal, dump_on_error; /* DumpStateOnSignal, DumpStateToStdoutOnError */
     bool dump_without_schema;           /* DoNotIncludeSchemaCacheInStateDump */
     bool control_enabled;
-    char *control_bind;                 /* "127.0.0.1:8000" */
+    char *control_bind; /* "127.0.0.1:8000" */
     gf_callback_config on_progress, on_state, on_error, cutover_lock, cutover_unlock;
-    unsigned progress_ms, state_ms;     /* how often the callbacks are called */
+    unsigned progress_ms, state_ms; /* how often the callbacks are called */
     unsigned cutover_retries, cutover_retry_wait;
-    char *replicated_position_query;    /* ReplicatedMasterPositionQuery */
-    unsigned wait_for_replication;      /* seconds, 0 = forever */
+    char *replicated_position_query; /* ReplicatedMasterPositionQuery */
+    unsigned wait_for_replication;   /* seconds, 0 = forever */
 
     bool verbose, dry_run, log_json, progress_line;
     unsigned log_level; /* a gf_log_level; verbose has made it debug already */

@@ -18,8 +18,8 @@ typedef struct gf_plan gf_plan;
 gf_plan *gf_plan_new(void);
 void gf_plan_free(gf_plan *p);
 /* Adds a range with what the marker or checkpoint knows of it; keys are copied. The range lives as long as the plan. */
-gf_range *gf_plan_add(gf_plan *p, const gf_table *t, unsigned index, gf_slice lower, gf_slice upper,
-                      gf_slice frontier, bool done, uint64_t rows);
+gf_range *gf_plan_add(gf_plan *p, const gf_table *t, unsigned index, gf_slice lower, gf_slice upper, gf_slice frontier,
+                      bool done, uint64_t rows);
 /* Splits `t` into ranges of about range_rows rows by sampled keys and adds them (not yet durable); a table that is
    small, empty or keyless gets one open range. source: a GF_CONN_READER connection. */
 GF_MUST_CHECK bool gf_plan_split(gf_plan *p, const gf_table *t, MYSQL *source, unsigned range_rows, gf_error *err);
@@ -88,11 +88,11 @@ void gf_merger_stop(gf_merger *m); /* wakes and refuses all waiters */
 typedef struct gf_copier gf_copier;
 
 typedef struct {
-    const gf_config *config;       /* borrowed, like all here */
+    const gf_config *config; /* borrowed, like all here */
     const gf_server_info *info;
     gf_plan *plan;
     gf_merger *merger;
-    size_t max_bytes;              /* chunks between reader and target, in all */
+    size_t max_bytes; /* chunks between reader and target, in all */
 } gf_copier_options;
 
 /* Starts config->readers threads. They end when every range is read, or at gf_copier_stop, or at the first error. */
@@ -114,8 +114,7 @@ void gf_copier_join(gf_copier *c);
  */
 GF_MUST_CHECK bool gf_copy_keyless(gf_position *at, gf_range *range, const gf_config *config,
                                    const gf_server_info *info, bool (*at_position)(void *ctx, const gf_position *),
-                                   bool (*each)(void *ctx, gf_chunk *chunk, gf_error *err), void *ctx,
-                                   gf_error *err);
+                                   bool (*each)(void *ctx, gf_chunk *chunk, gf_error *err), void *ctx, gf_error *err);
 
 /* A field of the text protocol as a value of `col` (value.h); len from mysql_fetch_lengths; data NULL = NULL.
    The chunk's SELECT uses gf_column_select for each column, so that the text is exact. */

@@ -16,31 +16,33 @@
 #include "gfreplica/catalog.h"
 
 typedef struct {
-    char gtid[128];       /* "uuid:tag:7", "0-1-7", "" without GTIDs */
+    char gtid[128]; /* "uuid:tag:7", "0-1-7", "" without GTIDs */
     char file[GF_BINLOG_NAME_MAX];
-    uint64_t offset;      /* where it starts */
-    uint32_t timestamp;   /* of its first event, seconds; the client may set it to anything */
-    uint64_t commit_us;   /* MySQL's immediate_commit_timestamp; 0 if not known */
-    const char *xid;      /* XA: "X'..',X'..',1" of the transaction, else NULL */
+    uint64_t offset;    /* where it starts */
+    uint32_t timestamp; /* of its first event, seconds; the client may set it to anything */
+    uint64_t commit_us; /* MySQL's immediate_commit_timestamp; 0 if not known */
+    const char *xid;    /* XA: "X'..',X'..',1" of the transaction, else NULL */
 } gf_txn_info;
 
 typedef enum {
-    GF_STMT_DDL,       /* changes definitions or contents as a statement: CREATE, ALTER, DROP, RENAME, TRUNCATE ... */
-    GF_STMT_DML,       /* a change in statement format */
-    GF_STMT_OTHER,     /* GRANT, FLUSH, ANALYZE, routines, views, triggers, events: nothing to apply */
-    GF_STMT_UNKNOWN    /* not recognised */
+    GF_STMT_DDL,    /* changes definitions or contents as a statement: CREATE, ALTER, DROP, RENAME, TRUNCATE ... */
+    GF_STMT_DML,    /* a change in statement format */
+    GF_STMT_OTHER,  /* GRANT, FLUSH, ANALYZE, routines, views, triggers, events: nothing to apply */
+    GF_STMT_UNKNOWN /* not recognised */
 } gf_stmt_kind;
 
 typedef struct {
-    const char *db; size_t db_len;       /* resolved: the default database where the statement names none */
-    const char *table; size_t table_len; /* empty: the whole database */
+    const char *db;
+    size_t db_len; /* resolved: the default database where the statement names none */
+    const char *table;
+    size_t table_len; /* empty: the whole database */
 } gf_stmt_object;
 
 typedef struct {
     gf_stmt_kind kind;
-    const char *verb;    /* "ALTER TABLE", static */
-    const char *db;      /* default database of the event, NUL-terminated */
-    gf_slice sql;        /* as logged, in the client's character set */
+    const char *verb; /* "ALTER TABLE", static */
+    const char *db;   /* default database of the event, NUL-terminated */
+    gf_slice sql;     /* as logged, in the client's character set */
     uint64_t sql_mode;
     unsigned charset_client, collation_connection, collation_server; /* collation ids */
     const gf_stmt_object *objects; /* tables and databases that it names as its objects */
@@ -95,9 +97,9 @@ void gf_decoder_free(gf_decoder *d);
  * order to row[] (column_count slots, ABSENT for the others), text forms go to `arena`.
  */
 typedef struct {
-    uint8_t *types;      /* owned by the table map: type code per event column */
-    uint16_t *meta;      /* metadata per event column, STRING already split (see rowimage.c) */
-    unsigned count;      /* event columns: table columns + hidden ones */
+    uint8_t *types; /* owned by the table map: type code per event column */
+    uint16_t *meta; /* metadata per event column, STRING already split (see rowimage.c) */
+    unsigned count; /* event columns: table columns + hidden ones */
 } gf_event_columns;
 
 GF_MUST_CHECK bool gf_rowimage_read(gf_value *row, gf_cursor *in, const gf_table *t, const gf_event_columns *cols,

@@ -12,17 +12,17 @@
 #include <stddef.h>
 
 #define GF_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
-#define GF_MUST_CHECK __attribute__((warn_unused_result))
+#define GF_MUST_CHECK         __attribute__((warn_unused_result))
 
 typedef enum {
-    GF_ERR_RETRY,   /* the link broke or the server is busy: try again */
-    GF_ERR_CONFIG,  /* the operator has to change something */
-    GF_ERR_DATA,    /* the source sent what we cannot apply exactly: stop, lose nothing */
-    GF_ERR_SYSTEM,  /* disk, memory, kernel */
-    GF_ERR_DIVERGED,/* source and target differ where they must not */
-    GF_ERR_GONE,    /* what a resume needs (binlog, GTIDs, the other server) no longer exists */
-    GF_ERR_STOPPED  /* asked to stop: not a failure */
-} gf_error_kind;    /* what the caller can do about it */
+    GF_ERR_RETRY,    /* the link broke or the server is busy: try again */
+    GF_ERR_CONFIG,   /* the operator has to change something */
+    GF_ERR_DATA,     /* the source sent what we cannot apply exactly: stop, lose nothing */
+    GF_ERR_SYSTEM,   /* disk, memory, kernel */
+    GF_ERR_DIVERGED, /* source and target differ where they must not */
+    GF_ERR_GONE,     /* what a resume needs (binlog, GTIDs, the other server) no longer exists */
+    GF_ERR_STOPPED   /* asked to stop: not a failure */
+} gf_error_kind;     /* what the caller can do about it */
 
 typedef struct {
     gf_error_kind kind;

@@ -15,12 +15,12 @@ typedef struct gf_job gf_job;
 /* Exit codes: an interface, documented in docs/operations.md. */
 typedef enum {
     GF_EXIT_DONE = 0,
-    GF_EXIT_USAGE = 1,          /* wrong flags or configuration file */
-    GF_EXIT_REFUSED = 2,        /* preflight or configuration refused by the servers; nothing was changed */
-    GF_EXIT_INTERRUPTED = 3,    /* stopped by a signal or `stop`; the same command resumes */
-    GF_EXIT_FAILED = 4,         /* failed, resumable */
-    GF_EXIT_FAILED_FINAL = 5,   /* failed, not resumable */
-    GF_EXIT_MISMATCH = 6        /* verification found a difference */
+    GF_EXIT_USAGE = 1,        /* wrong flags or configuration file */
+    GF_EXIT_REFUSED = 2,      /* preflight or configuration refused by the servers; nothing was changed */
+    GF_EXIT_INTERRUPTED = 3,  /* stopped by a signal or `stop`; the same command resumes */
+    GF_EXIT_FAILED = 4,       /* failed, resumable */
+    GF_EXIT_FAILED_FINAL = 5, /* failed, not resumable */
+    GF_EXIT_MISMATCH = 6      /* verification found a difference */
 } gf_exit;
 
 gf_job *gf_job_new(gf_config *config); /* borrows config */

@@ -24,12 +24,12 @@ void gf_log(gf_log_level level, const char *fmt, ...) GF_PRINTF(2, 3);
 void gf_log_lines(gf_log_level level, gf_buf *text);
 
 #define gf_log_error(...) gf_log(GF_LOG_ERROR, __VA_ARGS__)
-#define gf_log_warn(...) gf_log(GF_LOG_WARN, __VA_ARGS__)
-#define gf_log_info(...) gf_log(GF_LOG_INFO, __VA_ARGS__)
-#define gf_log_debug(...) \
-    do { \
-        if (gf_log_enabled(GF_LOG_DEBUG)) \
-            gf_log(GF_LOG_DEBUG, __VA_ARGS__); \
+#define gf_log_warn(...)  gf_log(GF_LOG_WARN, __VA_ARGS__)
+#define gf_log_info(...)  gf_log(GF_LOG_INFO, __VA_ARGS__)
+#define gf_log_debug(...)                                                                                              \
+    do {                                                                                                               \
+        if (gf_log_enabled(GF_LOG_DEBUG))                                                                              \
+            gf_log(GF_LOG_DEBUG, __VA_ARGS__);                                                                         \
     } while (0)
 
 #endif

@@ -20,7 +20,7 @@ typedef struct gf_gtid_set gf_gtid_set; /* opaque: gtid.c */
 
 gf_gtid_set *gf_gtid_set_new(void); /* empty, owned */
 gf_gtid_set *gf_gtid_set_copy(const gf_gtid_set *set);
-void gf_gtid_set_free(gf_gtid_set *set); /* NULL is fine */
+void gf_gtid_set_free(gf_gtid_set *set);                                                 /* NULL is fine */
 GF_MUST_CHECK bool gf_gtid_set_parse(gf_gtid_set *out, const char *text, gf_error *err); /* adds to *out */
 void gf_gtid_set_add(gf_gtid_set *set, const uint8_t uuid[16], const char *tag, uint64_t gno);
 bool gf_gtid_set_has(const gf_gtid_set *set, const uint8_t uuid[16], const char *tag, uint64_t gno);

@@ -20,10 +20,10 @@ typedef struct {
     const gf_server_config *server; /* borrowed */
     const gf_server_info *info;     /* borrowed */
     unsigned server_id;
-    const char *uuid;               /* 36 characters */
+    const char *uuid; /* 36 characters */
     const char *report_host;
     unsigned report_port;
-    unsigned heartbeat_ms;          /* a link that is silent for three of them is dead */
+    unsigned heartbeat_ms; /* a link that is silent for three of them is dead */
 } gf_replica_options;
 
 /* A server id that no replica and not the source itself uses; CONFIG error naming the clash when `wanted` is taken

@@ -15,7 +15,7 @@
 #include "gfreplica/config.h"
 
 typedef enum {
-    GF_CONN_PLAIN,  /* catalog, preflight, status: utf8mb4 */
+    GF_CONN_PLAIN, /* catalog, preflight, status: utf8mb4 */
     GF_CONN_READER, /* chunk reads on the source: SET NAMES binary, REPEATABLE READ; may FLUSH TABLES ... WITH READ LOCK */
     GF_CONN_WRITER, /* rows and marker on the target: SET NAMES binary, READ COMMITTED, autocommit=0 */
     GF_CONN_STREAM  /* COM_BINLOG_DUMP: no session set-up but what replica.c does itself */
@@ -40,17 +40,17 @@ void gf_buf_quote(gf_buf *b, const void *data, size_t len);
 /* What a server is: read once at the start, compared at every reconnect. */
 typedef struct {
     gf_flavor flavor;
-    unsigned version;         /* 80043, 101119 */
+    unsigned version; /* 80043, 101119 */
     char version_text[128];
-    char uuid[64];            /* MySQL: server_uuid; MariaDB: "" (has none before 12) */
+    char uuid[64]; /* MySQL: server_uuid; MariaDB: "" (has none before 12) */
     unsigned server_id;
-    bool log_bin, gtids;      /* gtids: MySQL gtid_mode=ON; MariaDB always */
+    bool log_bin, gtids; /* gtids: MySQL gtid_mode=ON; MariaDB always */
     char gtid_mode[32];
-    unsigned lower_case;      /* lower_case_table_names */
+    unsigned lower_case; /* lower_case_table_names */
     uint64_t max_allowed_packet;
     bool read_only;
-    bool logs_cascades;       /* foreign-key cascades are in the binlog (MySQL >= 9.6) */
-    char identity[128];       /* what tells this server from another one behind the same address:
+    bool logs_cascades; /* foreign-key cascades are in the binlog (MySQL >= 9.6) */
+    char identity[128]; /* what tells this server from another one behind the same address:
                                  MySQL its UUID; MariaDB "server_id/hostname/port/datadir hash" */
 } gf_server_info;
 

@@ -35,7 +35,7 @@ typedef struct {
     char *db, *name; /* owned */
     gf_state_range *ranges; /* owned */
     size_t range_count;
-    bool done;       /* every range is */
+    bool done; /* every range is */
     /* From a foreign state (Ghostferry): the key as written there, to be turned into a frontier at the start. It
        speaks of keys above 0 only, and so does done: Ghostferry never selects integer keys of 0 and below, so
        whoever uses it must copy those. done with range_count 0 = complete as far as Ghostferry goes. */
@@ -46,32 +46,32 @@ typedef struct {
 } gf_state_table;
 
 typedef struct {
-    unsigned generation;      /* of the checkpoint file */
+    unsigned generation; /* of the checkpoint file */
     char job[65];
     gf_flavor flavor;
     char source_identity[128], source_address[300], target_address[300];
     char our_uuid[40];
     unsigned our_server_id;
-    char config_digest[65];   /* SHA-256 hex over what decides the data: servers, filter, renames */
+    char config_digest[65]; /* SHA-256 hex over what decides the data: servers, filter, renames */
     gf_stage stage;
-    gf_position position;     /* owned: applied up to here on the target */
-    gf_position final;        /* owned: the cutover's end position; file "" before */
-    gf_state_table *tables;   /* owned */
+    gf_position position;   /* owned: applied up to here on the target */
+    gf_position final;      /* owned: the cutover's end position; file "" before */
+    gf_state_table *tables; /* owned */
     size_t table_count;
-    bool imported;            /* came from import-state / -resumestate, not from our own checkpoint */
-    bool marker;              /* a marker on the target is in use */
+    bool imported;                 /* came from import-state / -resumestate, not from our own checkpoint */
+    bool marker;                   /* a marker on the target is in use */
     uint64_t started_ms, saved_ms; /* wall clock */
-    char cause[1024];         /* of the last stop, "" when running */
+    char cause[1024];              /* of the last stop, "" when running */
     bool resumable;
-    int pid;                  /* of the running process */
-    char control[300];        /* where its HTTP port listens, "" if none */
+    int pid;           /* of the running process */
+    char control[300]; /* where its HTTP port listens, "" if none */
 
     /* progress, for status */
     uint64_t rows_copied, rows_estimate, changes_applied, transactions_applied;
     double rows_per_second;
-    double lag_seconds;       /* < 0: not known */
-    uint64_t lag_bytes;       /* source binlog end - applied, when in the same file or its successors */
-    double eta_seconds;       /* < 0: not known */
+    double lag_seconds; /* < 0: not known */
+    uint64_t lag_bytes; /* source binlog end - applied, when in the same file or its successors */
+    double eta_seconds; /* < 0: not known */
     bool paused, automatic_cutover;
 } gf_state;
 

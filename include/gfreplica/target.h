@@ -15,7 +15,7 @@
 typedef struct gf_marker gf_marker;
 
 typedef struct {
-    char *db, *name;       /* owned: source names of the table */
+    char *db, *name; /* owned: source names of the table */
     unsigned index;
     gf_buf lower, upper, frontier; /* canonical keys; empty = open / none */
     bool done;
@@ -30,15 +30,15 @@ typedef struct {
 } gf_marker_xa;
 
 typedef struct {
-    bool exists;           /* the job is known to the marker */
+    bool exists; /* the job is known to the marker */
     char source_identity[128];
-    uint64_t generation;   /* ours, after gf_marker_claim */
-    gf_position position;  /* owned: the newest of all writer slots */
-    uint64_t seq;          /* its sequence number */
-    char stage[32];        /* "copying", "streaming", "done" */
+    uint64_t generation;     /* ours, after gf_marker_claim */
+    gf_position position;    /* owned: the newest of all writer slots */
+    uint64_t seq;            /* its sequence number */
+    char stage[32];          /* "copying", "streaming", "done" */
     gf_marker_range *ranges; /* owned */
     size_t range_count;
-    gf_marker_xa *xas;       /* owned */
+    gf_marker_xa *xas; /* owned */
     size_t xa_count;
 } gf_marker_content;
 
@@ -48,12 +48,12 @@ GF_MUST_CHECK bool gf_marker_open(gf_marker **out, const gf_config *config, MYSQ
    other instance stops, returns what is there. */
 GF_MUST_CHECK bool gf_marker_claim(gf_marker_content *out, gf_marker *m, MYSQL *target, gf_error *err);
 /* First start (rule S6): job row, `slots` slot rows, start position, before any row is written. */
-GF_MUST_CHECK bool gf_marker_begin(gf_marker *m, MYSQL *target, const char *source_identity,
-                                   const gf_position *start, unsigned slots, gf_error *err);
+GF_MUST_CHECK bool gf_marker_begin(gf_marker *m, MYSQL *target, const char *source_identity, const gf_position *start,
+                                   unsigned slots, gf_error *err);
 /* Insert range rows in one transaction; idempotent, DATA error when there are others. The ranges may be of many tables
    (t is not looked at): one call for thousands of small tables is what is fast. */
-GF_MUST_CHECK bool gf_marker_add_ranges(gf_marker *m, MYSQL *target, const gf_table *t,
-                                        const gf_range *const *ranges, size_t count, gf_error *err);
+GF_MUST_CHECK bool gf_marker_add_ranges(gf_marker *m, MYSQL *target, const gf_table *t, const gf_range *const *ranges,
+                                        size_t count, gf_error *err);
 GF_MUST_CHECK bool gf_marker_stage(gf_marker *m, MYSQL *target, const char *stage, gf_error *err);
 /* Remove the job's rows (a finished or abandoned job). */
 GF_MUST_CHECK bool gf_marker_remove(gf_marker *m, MYSQL *target, gf_error *err);
@@ -89,11 +89,11 @@ GF_MUST_CHECK bool gf_target_auto_increment(MYSQL *source, MYSQL *target, const 
 typedef struct gf_applier gf_applier;
 
 typedef struct {
-    const gf_config *config;   /* borrowed, like all here */
-    const gf_marker *marker;   /* NULL: no marker */
+    const gf_config *config; /* borrowed, like all here */
+    const gf_marker *marker; /* NULL: no marker */
     const gf_server_info *target;
-    uint64_t seq;              /* last sequence number in the marker */
-    size_t max_bytes;          /* of batches in flight; submit blocks beyond it */
+    uint64_t seq;     /* last sequence number in the marker */
+    size_t max_bytes; /* of batches in flight; submit blocks beyond it */
     /* Called by writer threads after the commit, in any order for chunks, in source order for batches. Of a large
        transaction in pieces the last one stands for all. */
     void (*batch_committed)(void *ctx, const gf_batch *b);

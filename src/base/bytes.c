@@ -57,7 +57,10 @@ char *gf_strndup(const char *s, size_t len)
     return copy;
 }
 
-char *gf_strdup(const char *s) { return gf_strndup(s, strlen(s)); }
+char *gf_strdup(const char *s)
+{
+    return gf_strndup(s, strlen(s));
+}
 
 char *gf_asprintf(const char *fmt, ...)
 {
@@ -165,9 +168,18 @@ static void add_le(gf_buf *b, uint64_t v, unsigned bytes)
         b->data[b->len++] = (uint8_t)(v >> (8 * i));
 }
 
-void gf_buf_u16(gf_buf *b, uint16_t v) { add_le(b, v, 2); }
-void gf_buf_u32(gf_buf *b, uint32_t v) { add_le(b, v, 4); }
-void gf_buf_u64(gf_buf *b, uint64_t v) { add_le(b, v, 8); }
+void gf_buf_u16(gf_buf *b, uint16_t v)
+{
+    add_le(b, v, 2);
+}
+void gf_buf_u32(gf_buf *b, uint32_t v)
+{
+    add_le(b, v, 4);
+}
+void gf_buf_u64(gf_buf *b, uint64_t v)
+{
+    add_le(b, v, 8);
+}
 
 void gf_buf_ident(gf_buf *b, const char *name)
 {
@@ -237,21 +249,18 @@ uint64_t gf_cursor_lenenc(gf_cursor *c)
 
     switch (first) {
     case 0xfb: /* NULL */
-    case 0xff: /* error packet */
-        c->bad = true;
-        return 0;
-    case 0xfc:
-        return gf_cursor_le(c, 2);
-    case 0xfd:
-        return gf_cursor_le(c, 3);
-    case 0xfe:
-        return gf_cursor_le(c, 8);
-    default:
-        return first;
+    case 0xff: /* error packet */ c->bad = true; return 0;
+    case 0xfc: return gf_cursor_le(c, 2);
+    case 0xfd: return gf_cursor_le(c, 3);
+    case 0xfe: return gf_cursor_le(c, 8);
+    default: return first;
     }
 }
 
-uint64_t gf_hash(const void *data, size_t len, uint64_t seed) { return XXH3_64bits_withSeed(data, len, seed); }
+uint64_t gf_hash(const void *data, size_t len, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(data, len, seed);
+}
 
 static uint64_t now_us(clockid_t clock)
 {
@@ -261,6 +270,15 @@ static uint64_t now_us(clockid_t clock)
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-uint64_t gf_now_ms(void) { return now_us(CLOCK_MONOTONIC) / 1000; }
-uint64_t gf_now_us(void) { return now_us(CLOCK_MONOTONIC); }
-uint64_t gf_wall_ms(void) { return now_us(CLOCK_REALTIME) / 1000; }
+uint64_t gf_now_ms(void)
+{
+    return now_us(CLOCK_MONOTONIC) / 1000;
+}
+uint64_t gf_now_us(void)
+{
+    return now_us(CLOCK_MONOTONIC);
+}
+uint64_t gf_wall_ms(void)
+{
+    return now_us(CLOCK_REALTIME) / 1000;
+}

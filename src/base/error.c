@@ -175,9 +175,9 @@ gf_error_kind gf_mysql_error_kind(unsigned code)
 const char *gf_error_kind_name(gf_error_kind kind)
 {
     static const char *const names[] = {
-        [GF_ERR_RETRY] = "retry",       [GF_ERR_CONFIG] = "config", [GF_ERR_DATA] = "data",
-        [GF_ERR_SYSTEM] = "system",     [GF_ERR_DIVERGED] = "diverged",
-        [GF_ERR_GONE] = "gone",         [GF_ERR_STOPPED] = "stopped",
+        [GF_ERR_RETRY] = "retry",     [GF_ERR_CONFIG] = "config",     [GF_ERR_DATA] = "data",
+        [GF_ERR_SYSTEM] = "system",   [GF_ERR_DIVERGED] = "diverged", [GF_ERR_GONE] = "gone",
+        [GF_ERR_STOPPED] = "stopped",
     };
     return names[kind];
 }

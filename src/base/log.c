@@ -18,8 +18,14 @@ static atomic_int threshold = GF_LOG_INFO;
 static atomic_bool as_json;
 static _Thread_local char thread_name[32] = "main";
 
-void gf_log_set_level(gf_log_level level) { atomic_store(&threshold, (int)level); }
-void gf_log_set_json(bool json) { atomic_store(&as_json, json); }
+void gf_log_set_level(gf_log_level level)
+{
+    atomic_store(&threshold, (int)level);
+}
+void gf_log_set_json(bool json)
+{
+    atomic_store(&as_json, json);
+}
 
 void gf_log_thread(const char *fmt, ...)
 {
@@ -30,7 +36,10 @@ void gf_log_thread(const char *fmt, ...)
     va_end(ap);
 }
 
-bool gf_log_enabled(gf_log_level level) { return (int)level <= atomic_load(&threshold); }
+bool gf_log_enabled(gf_log_level level)
+{
+    return (int)level <= atomic_load(&threshold);
+}
 
 static void timestamp(char out[40])
 {

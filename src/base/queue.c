@@ -97,8 +97,14 @@ static void set_and_wake(gf_queue *q, bool *flag)
     pthread_mutex_unlock(&q->lock);
 }
 
-void gf_queue_kick(gf_queue *q) { set_and_wake(q, &q->kicked); }
-void gf_queue_close(gf_queue *q) { set_and_wake(q, &q->closed); }
+void gf_queue_kick(gf_queue *q)
+{
+    set_and_wake(q, &q->kicked);
+}
+void gf_queue_close(gf_queue *q)
+{
+    set_and_wake(q, &q->closed);
+}
 
 bool gf_queue_empty(gf_queue *q)
 {

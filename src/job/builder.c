@@ -169,8 +169,9 @@ bool gf_builder_commit(gf_builder *b, const gf_position *end, uint64_t commit_us
 bool gf_builder_rollback(gf_builder *b, gf_error *err)
 {
     if (b->in_pieces)
-        return gf_fail(err, GF_ERR_DATA, "a transaction larger than a batch was rolled back: cannot be undone exactly; "
-                                         "start again with a larger --batch-bytes");
+        return gf_fail(err, GF_ERR_DATA,
+                       "a transaction larger than a batch was rolled back: cannot be undone exactly; "
+                       "start again with a larger --batch-bytes");
     b->batch->count = b->txn_changes;
     b->batch->claim_count = b->txn_claims;
     return true;
@@ -205,7 +206,10 @@ bool gf_builder_untouched(const gf_builder *b)
     return !b->in_pieces && (b->batch == NULL || b->batch->count == b->txn_changes);
 }
 
-bool gf_builder_changes(const gf_builder *b) { return b->batch != NULL && b->batch->count > 0; }
+bool gf_builder_changes(const gf_builder *b)
+{
+    return b->batch != NULL && b->batch->count > 0;
+}
 
 bool gf_builder_submit(gf_builder *b, gf_error *err)
 {

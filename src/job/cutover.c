@@ -80,8 +80,8 @@ static bool wait_for_replication(gf_job *j, gf_error *err)
         !gf_server_info_read(&info, primary, err) || !gf_server_binlog_end(&primary_end, primary, &info, err))
         goto out;
     while (!ok) {
-        MYSQL_RES *res = gf_server_query(j->source, "ReplicatedMasterPositionQuery", err, "%s",
-                                         c->replicated_position_query);
+        MYSQL_RES *res =
+            gf_server_query(j->source, "ReplicatedMasterPositionQuery", err, "%s", c->replicated_position_query);
         MYSQL_ROW row = res == NULL ? NULL : mysql_fetch_row(res);
 
         if (row == NULL || mysql_num_fields(res) < 2 || row[0] == NULL || row[1] == NULL) {

@@ -57,9 +57,9 @@ struct gf_job {
     atomic_uint stop_requests;
     atomic_bool cutover_requested;
 
-    pthread_mutex_t lock;   /* guards all below */
-    pthread_cond_t changed; /* something in state or the requests has changed */
-    gf_state state;         /* without tables: those are made from catalog and plan (progress.c) */
+    pthread_mutex_t lock;    /* guards all below */
+    pthread_cond_t changed;  /* something in state or the requests has changed */
+    gf_state state;          /* without tables: those are made from catalog and plan (progress.c) */
     uint64_t last_commit_us; /* commit time on the source of the last transaction applied */
     uint64_t caught_up_ms;   /* wall clock: when nothing was missing the last time we looked */
     int links[2];            /* dup'ed sockets of source and target, so that a stop can break a hung query; -1 */
@@ -72,8 +72,7 @@ struct pipeline {
     gf_stream *stream;
     gf_applier *applier;
     gf_copier *copier;
-    uint64_t next_poll_ms, next_save_ms, next_rate_ms, next_callback_ms, next_state_ms,
-        next_line_ms;
+    uint64_t next_poll_ms, next_save_ms, next_rate_ms, next_callback_ms, next_state_ms, next_line_ms;
     bool copy_complete;      /* stage is streaming or later */
     gf_position exact_after; /* replays are behind us from here on */
     bool exact;
@@ -104,9 +103,9 @@ GF_MUST_CHECK bool gf_progress_tick(struct pipeline *p, gf_error *err); /* polls
 GF_MUST_CHECK bool gf_progress_save(gf_job *j, gf_error *err);
 void gf_progress_callbacks(gf_job *j);
 void gf_job_json(gf_job *j, gf_buf *out, bool with_schema); /* the state dump, Ghostferry's form */
-void gf_stage_enter(gf_job *j, gf_stage stage); /* logs it; alone writes the stage */
+void gf_stage_enter(gf_job *j, gf_stage stage);             /* logs it; alone writes the stage */
 gf_stage gf_stage_now(gf_job *j);
-bool gf_stop_wanted(gf_job *j, gf_error *err); /* *err is then STOPPED with the reason */
+bool gf_stop_wanted(gf_job *j, gf_error *err);    /* *err is then STOPPED with the reason */
 void gf_snapshot_state(gf_job *j, gf_state *out); /* state without tables, copied */
 
 #endif

@@ -232,17 +232,13 @@ static bool run_attempts(gf_job *j, gf_error *err)
 static gf_exit exit_of(gf_job *j, const gf_error *err)
 {
     switch (err->kind) {
-    case GF_ERR_STOPPED:
-        return GF_EXIT_INTERRUPTED;
-    case GF_ERR_CONFIG:
-        return j->had_attempt ? GF_EXIT_FAILED : GF_EXIT_REFUSED;
-    case GF_ERR_GONE:
-        return GF_EXIT_FAILED_FINAL;
+    case GF_ERR_STOPPED: return GF_EXIT_INTERRUPTED;
+    case GF_ERR_CONFIG: return j->had_attempt ? GF_EXIT_FAILED : GF_EXIT_REFUSED;
+    case GF_ERR_GONE: return GF_EXIT_FAILED_FINAL;
     case GF_ERR_DIVERGED:
     case GF_ERR_DATA:
     case GF_ERR_RETRY:
-    case GF_ERR_SYSTEM:
-        return GF_EXIT_FAILED;
+    case GF_ERR_SYSTEM: return GF_EXIT_FAILED;
     }
     return GF_EXIT_FAILED;
 }

@@ -17,7 +17,8 @@ static const struct kind {
     const char *list;   /* names of one database, given quoted */
     const char *column; /* of SHOW CREATE that holds the statement */
 } kinds[] = {
-    {"FUNCTION", "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE='FUNCTION' AND ROUTINE_SCHEMA=",
+    {"FUNCTION",
+     "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE='FUNCTION' AND ROUTINE_SCHEMA=",
      "Create Function"},
     {"PROCEDURE",
      "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE='PROCEDURE' AND ROUTINE_SCHEMA=",
@@ -145,8 +146,9 @@ static bool create_one(struct object *o, MYSQL *source, MYSQL *target, gf_error 
     row = res == NULL ? NULL : mysql_fetch_row(res);
     sql = row == NULL ? NULL : field(res, row, o->kind->column);
     if (res != NULL && sql == NULL)
-        gf_fail(err, GF_ERR_CONFIG, "the source does not show its definition: grant the source's user SHOW VIEW, "
-                                    "TRIGGER, EVENT and SHOW_ROUTINE (or SELECT on mysql.proc)");
+        gf_fail(err, GF_ERR_CONFIG,
+                "the source does not show its definition: grant the source's user SHOW VIEW, "
+                "TRIGGER, EVENT and SHOW_ROUTINE (or SELECT on mysql.proc)");
     else if (res != NULL)
         ok = gf_server_exec(target, "choose database", err, "USE %s", gf_buf_cstr(&db)) &&
              set_session(target, res, row, err) && gf_server_run(target, "create it", gf_slice_str(sql), err);
@@ -206,8 +208,9 @@ bool gf_objects_create(MYSQL *source, MYSQL *target, const gf_filter *f, gf_erro
                      o.items[i].failure.text);
     }
     free_objects(&o);
-    return left == 0 || gf_fail(err, GF_ERR_CONFIG, "%zu views, triggers, routines or events could not be created, "
-                                                    "listed above: mend that and run the same command, or create them "
-                                                    "by hand and run it without --create-objects",
+    return left == 0 || gf_fail(err, GF_ERR_CONFIG,
+                                "%zu views, triggers, routines or events could not be created, "
+                                "listed above: mend that and run the same command, or create them "
+                                "by hand and run it without --create-objects",
                                 left);
 }

@@ -84,7 +84,10 @@ struct collect {
     const gf_table *current;
 };
 
-static void copy_key(gf_buf *to, gf_slice from) { gf_buf_slice(to, from); }
+static void copy_key(gf_buf *to, gf_slice from)
+{
+    gf_buf_slice(to, from);
+}
 
 static gf_state_table *add_table(struct collect *c, const gf_table *t)
 {
@@ -307,7 +310,10 @@ static void write_progress(gf_job *j, gf_buf *out)
     gf_state_free(&s);
 }
 
-static void write_dump(gf_job *j, gf_buf *out) { gf_job_json(j, out, !j->config->dump_without_schema); }
+static void write_dump(gf_job *j, gf_buf *out)
+{
+    gf_job_json(j, out, !j->config->dump_without_schema);
+}
 
 void gf_progress_callbacks(gf_job *j)
 {

@@ -22,7 +22,7 @@
 #include "xa.h"
 
 enum {
-    TICK_MS = 200,         /* how long the stream thread sleeps at the most */
+    TICK_MS = 200,            /* how long the stream thread sleeps at the most */
     POSITION_EVERY_MS = 1000, /* how often a position without changes is made durable */
     HOLD_MS = 20
 };
@@ -262,8 +262,8 @@ static bool xa_prepare(gf_stream *s, gf_slice xid, const gf_position *end, gf_er
     gf_buf sql = {0};
 
     if (b->in_pieces || (any && s->opt.marker == NULL))
-        return gf_fail(err, GF_ERR_DATA, "%s", b->in_pieces ? "it is larger than a batch"
-                                                            : "without a marker on the target it can't be kept");
+        return gf_fail(err, GF_ERR_DATA, "%s",
+                       b->in_pieces ? "it is larger than a batch" : "without a marker on the target it can't be kept");
     if (!gf_xa_keep(&s->xa, xid, b->batch, b->txn_changes, b->txn_claims, err))
         return false;
     if (any)
@@ -297,8 +297,9 @@ static bool xa_decide(gf_stream *s, gf_xa_kind kind, gf_slice xid, const gf_posi
     size_t first = s->builder.batch->count;
 
     if (block.data == NULL && kind == GF_XA_COMMIT)
-        return gf_fail(err, GF_ERR_DATA, "it was prepared before the job started, so its changes were never seen: start "
-                                         "the job anew, with no prepared transaction (XA RECOVER)");
+        return gf_fail(err, GF_ERR_DATA,
+                       "it was prepared before the job started, so its changes were never seen: start "
+                       "the job anew, with no prepared transaction (XA RECOVER)");
     if (block.data == NULL) /* what nobody has seen is undone: nothing to do */
         return gf_builder_commit(&s->builder, end, s->txn.commit_us, err);
     if (kind == GF_XA_COMMIT) {
@@ -465,7 +466,10 @@ static void *stream(void *arg)
 
 /* ---- life ---- */
 
-static void kick(void *ctx) { gf_queue_kick(((gf_stream *)ctx)->queue); }
+static void kick(void *ctx)
+{
+    gf_queue_kick(((gf_stream *)ctx)->queue);
+}
 
 gf_stream *gf_stream_new(const gf_stream_options *opt)
 {
@@ -495,7 +499,10 @@ gf_stream *gf_stream_new(const gf_stream_options *opt)
     return s;
 }
 
-gf_merger *gf_stream_merger(gf_stream *s) { return s->merger; }
+gf_merger *gf_stream_merger(gf_stream *s)
+{
+    return s->merger;
+}
 
 bool gf_stream_start(gf_stream *s, gf_error *err)
 {
@@ -514,7 +521,10 @@ void gf_stream_batch_done(gf_stream *s)
     gf_queue_kick(s->queue);
 }
 
-void gf_stream_exact(gf_stream *s, bool exact) { atomic_store(&s->exact, exact); }
+void gf_stream_exact(gf_stream *s, bool exact)
+{
+    atomic_store(&s->exact, exact);
+}
 
 bool gf_stream_hold(gf_stream *s, bool wanted)
 {

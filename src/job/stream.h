@@ -26,8 +26,8 @@ typedef struct {
     const gf_position *from;
     gf_applier *applier;
     gf_plan *plan;
-    const gf_marker *marker;   /* NULL without one */
-    const gf_marker_xa *xas;   /* prepared transactions that it knows */
+    const gf_marker *marker; /* NULL without one */
+    const gf_marker_xa *xas; /* prepared transactions that it knows */
     size_t xa_count;
     /* Events of this keyless table that start before its snapshot are in it already (rule K). */
     bool (*in_snapshot)(void *ctx, const gf_table *t, const char *file, uint64_t offset);
@@ -50,8 +50,8 @@ void gf_stream_limit(gf_stream *s, const gf_position *end);
 bool gf_stream_at_limit(gf_stream *s); /* everything up to the limit has been handed to the applier */
 void gf_stream_scheduled(gf_stream *s, gf_position *out); /* a copy; owned by the caller */
 bool gf_stream_failed(gf_stream *s, gf_error *err);
-void gf_stream_stop(gf_stream *s);                      /* returns at once */
-void gf_stream_join(gf_stream *s);                      /* waits for its threads; NULL is fine */
-void gf_stream_free(gf_stream *s);                      /* joins; after the applier is gone; NULL is fine */
+void gf_stream_stop(gf_stream *s); /* returns at once */
+void gf_stream_join(gf_stream *s); /* waits for its threads; NULL is fine */
+void gf_stream_free(gf_stream *s); /* joins; after the applier is gone; NULL is fine */
 
 #endif

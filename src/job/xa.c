@@ -123,14 +123,14 @@ static bool unpack_change(gf_batch *b, gf_cursor *in, gf_catalog *catalog, gf_er
     gf_op op = (gf_op)gf_cursor_u8(in);
     bool relaxed = gf_cursor_u8(in) != 0;
     gf_slice db = gf_cursor_bytes(in, gf_cursor_u32(in)), name = gf_cursor_bytes(in, gf_cursor_u32(in));
-    const gf_table *t = in->bad ? NULL
-                                : gf_catalog_find(catalog, (const char *)db.data, db.len, (const char *)name.data,
-                                                  name.len);
+    const gf_table *t =
+        in->bad ? NULL : gf_catalog_find(catalog, (const char *)db.data, db.len, (const char *)name.data, name.len);
     gf_change *c;
 
     if (t == NULL)
-        return gf_fail(err, GF_ERR_DATA, "a prepared XA transaction's changes are of a table that is not known: %.*s.%.*s",
-                       (int)db.len, (const char *)db.data, (int)name.len, (const char *)name.data);
+        return gf_fail(err, GF_ERR_DATA,
+                       "a prepared XA transaction's changes are of a table that is not known: %.*s.%.*s", (int)db.len,
+                       (const char *)db.data, (int)name.len, (const char *)name.data);
     c = gf_batch_add(b);
     c->table = t;
     c->op = op;
