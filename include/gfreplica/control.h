@@ -34,5 +34,8 @@ void gf_control_status_text(gf_buf *out, const gf_state *s);
    all. https is verified against the system's certificates. CONFIG error for a URI or certificate that is wrong, RETRY
    for the rest. */
 GF_MUST_CHECK bool gf_callback_post(const gf_callback_config *cb, const char *payload_json, gf_error *err);
+/* The same, given up (STOPPED) as soon as *stop is not 0. */
+GF_MUST_CHECK bool gf_callback_post_unless(const gf_callback_config *cb, const char *payload_json,
+                                           const atomic_uint *stop, gf_error *err);
 
 #endif

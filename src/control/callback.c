@@ -24,7 +24,7 @@
 #include "gfreplica/version.h"
 #include "json_line.h"
 
-#define TIMEOUT_MS 10000
+enum { TIMEOUT_MS = 10000, STOP_POLL_MS = 50 };
 
 struct uri {
     bool tls;
@@ -40,6 +40,7 @@ struct link {
     SSL_CTX *tls_context;
     SSL *tls; /* NULL: plain */
     uint64_t deadline;
+    const atomic_uint *stop; /* borrowed; NULL: nothing ends it before its time */
 };
 
 /* --- the URI ---------------------------------------------------------------------------------------------------- */
@@ -92,13 +93,15 @@ static bool parse_uri(struct uri *u, const char *text, const char *what, gf_erro
 static bool wait_for(const struct link *l, short events, gf_error *err)
 {
     struct pollfd fd = {.fd = l->fd, .events = events};
-    uint64_t now = gf_now_ms();
-    int ready = 0;
 
-    while (now < l->deadline && ((ready = poll(&fd, 1, (int)(l->deadline - now))) < 0 && errno == EINTR))
-        now = gf_now_ms();
-    if (ready > 0)
-        return true;
+    for (uint64_t now = gf_now_ms(); now < l->deadline; now = gf_now_ms()) {
+        uint64_t left = l->deadline - now;
+
+        if (l->stop != NULL && atomic_load(l->stop) > 0)
+            return gf_fail(err, GF_ERR_STOPPED, "callback %s: given up", l->what);
+        if (poll(&fd, 1, (int)(l->stop != NULL && left > STOP_POLL_MS ? STOP_POLL_MS : left)) > 0)
+            return true;
+    }
     return gf_fail(err, GF_ERR_RETRY, "callback %s: no answer in %d s", l->what, TIMEOUT_MS / 1000);
 }
 
@@ -277,8 +280,14 @@ static bool read_status(struct link *l, gf_error *err)
 
 bool gf_callback_post(const gf_callback_config *cb, const char *payload_json, gf_error *err)
 {
+    return gf_callback_post_unless(cb, payload_json, NULL, err);
+}
+
+bool gf_callback_post_unless(const gf_callback_config *cb, const char *payload_json, const atomic_uint *stop,
+                             gf_error *err)
+{
     char *what = gf_strndup(cb->uri, strcspn(cb->uri, "?#"));
-    struct link l = {.what = what, .fd = -1, .deadline = gf_now_ms() + TIMEOUT_MS};
+    struct link l = {.what = what, .fd = -1, .deadline = gf_now_ms() + TIMEOUT_MS, .stop = stop};
     struct uri u;
     gf_buf request = {0};
     bool ok = false;

@@ -13,6 +13,7 @@ enum {
     POLL_MS = 1000, /* source's binlog end */
     SAVE_MS = 1000, /* checkpoint; longer where a save takes long (many tables) */
     SAVE_SHARE = 20,
+    CALL_SHARE = 5, /* callbacks take at most one part in so many of the main thread's time, and one more */
     RATE_MS = 2000,
     LINE_MS = 10000
 };
@@ -67,6 +68,7 @@ static void copy_state_locked(gf_job *j, gf_state *out)
     out->table_count = 0;
     out->paused = atomic_load(&j->config->live.paused);
     out->automatic_cutover = atomic_load(&j->config->live.automatic_cutover);
+    out->cutover_requested = atomic_load(&j->cutover_requested);
 }
 
 void gf_snapshot_state(gf_job *j, gf_state *out)
@@ -296,7 +298,7 @@ static void call_back(gf_job *j, const gf_callback_config *cb, void (*write)(gf_
     gf_error err;
 
     write(j, &body);
-    if (!gf_callback_post(cb, gf_buf_cstr(&body), &err))
+    if (!gf_callback_post_unless(cb, gf_buf_cstr(&body), &j->stop_requests, &err) && err.kind != GF_ERR_STOPPED)
         gf_log_warn("%s callback: %s", what, err.text);
     gf_buf_free(&body);
 }
@@ -321,17 +323,27 @@ void gf_progress_callbacks(gf_job *j)
         call_back(j, &j->config->on_progress, write_progress, "progress");
 }
 
-static void run_callbacks(struct pipeline *p, uint64_t now)
+/* When to call next: a receiver that hangs must not hold the job's own steps up time after time. */
+static uint64_t next_call(uint64_t began, unsigned period_ms)
+{
+    uint64_t now = gf_now_ms(), least = CALL_SHARE * (now - began);
+
+    return now + (least > period_ms ? least : period_ms);
+}
+
+static void run_callbacks(struct pipeline *p)
 {
     const gf_config *c = p->job->config;
+    uint64_t now = gf_now_ms();
 
     if (c->on_progress.uri != NULL && now >= p->next_callback_ms) {
         gf_progress_callbacks(p->job);
-        p->next_callback_ms = now + (c->progress_ms == 0 ? 1000 : c->progress_ms);
+        p->next_callback_ms = next_call(now, c->progress_ms);
+        now = gf_now_ms();
     }
     if (c->on_state.uri != NULL && now >= p->next_state_ms) {
         call_back(p->job, &c->on_state, write_dump, "state");
-        p->next_state_ms = now + (c->state_ms == 0 ? 10000 : c->state_ms);
+        p->next_state_ms = next_call(now, c->state_ms);
     }
 }
 
@@ -357,6 +369,6 @@ bool gf_progress_tick(struct pipeline *p, gf_error *err)
         took = gf_now_ms() - now;
         p->next_save_ms = now + (took * SAVE_SHARE > SAVE_MS ? took * SAVE_SHARE : SAVE_MS);
     }
-    run_callbacks(p, now);
+    run_callbacks(p);
     return true;
 }
