@@ -28,7 +28,8 @@ int gf_job_run(gf_job *j);             /* returns a gf_exit */
 void gf_job_free(gf_job *j);
 
 void gf_job_stop(gf_job *j, const char *why); /* at the next transaction boundary; twice: at once */
-void gf_job_cutover(gf_job *j);               /* as if AutomaticCutover had been set */
+void gf_job_cutover(gf_job *j);               /* as if AutomaticCutover had been set; a resumed run goes on with it */
+void gf_job_no_cutover(gf_job *j);            /* what gf_job_cutover asked for is forgotten */
 void gf_job_pause(gf_job *j, bool paused);
 /* A copy of the current state, without table schemas. Owned by the caller (gf_state_free). */
 void gf_job_state(gf_job *j, gf_state *out);

@@ -73,6 +73,7 @@ typedef struct {
     uint64_t lag_bytes; /* source binlog end - applied, when in the same file or its successors */
     double eta_seconds; /* < 0: not known */
     bool paused, automatic_cutover;
+    bool cutover_requested;   /* by `gfreplica cutover`: a resumed run goes on with it */
 } gf_state;
 
 void gf_state_free(gf_state *s); /* back to {0} */

@@ -176,6 +176,7 @@ static const gf_field state_fields[] = {
     STATE(F_DOUBLE, eta_seconds),
     STATE(F_BOOL, paused),
     STATE(F_BOOL, automatic_cutover),
+    STATE(F_BOOL, cutover_requested),
     {.name = "tables", .kind = F_LIST, .offset = offsetof(gf_state_image, state.tables),
      .count_offset = offsetof(gf_state_image, state.table_count), .wide_count = true, .max = 4u << 20,
      .size = sizeof(gf_state_table), .shape = &state_table_shape},

@@ -85,6 +85,7 @@ static const char *stop_job(const gf_asked *asked, gf_stage stage, gf_error *err
 {
     (void)err;
     (void)stage;
+    gf_job_no_cutover(asked->job); /* the way out of a cutover that takes too long */
     gf_job_stop(asked->job, "asked to stop");
     return "stops at the next transaction boundary; the same command resumes";
 }

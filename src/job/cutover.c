@@ -13,8 +13,11 @@
 #include "internal.h"
 #include "objects.h"
 
+/* A paused job's stream stands still, so it would not reach the end position. */
 static bool wanted(struct pipeline *p)
 {
+    if (atomic_load(&p->job->config->live.paused))
+        return false;
     return atomic_load(&p->job->cutover_requested) || atomic_load(&p->job->config->live.automatic_cutover);
 }
 
@@ -40,8 +43,10 @@ static bool call_lock(struct pipeline *p, gf_error *err)
     if (c->cutover_lock.uri == NULL)
         return true;
     for (unsigned i = 0; i < tries; i++) {
-        if (gf_callback_post(&c->cutover_lock, NULL, err))
+        if (gf_callback_post_unless(&c->cutover_lock, NULL, &p->job->stop_requests, err))
             return true;
+        if (gf_stop_wanted(p->job, err))
+            return false;
         gf_log_warn("cutover lock callback, try %u of %u: %s", i + 1, tries, err->text);
         for (unsigned s = 0; i + 1 < tries && s < 10 * c->cutover_retry_wait; s++) {
             if (gf_stop_wanted(p->job, err))
@@ -132,6 +137,7 @@ static bool fix_end(struct pipeline *p, gf_error *err)
         return false;
     gf_stream_limit(p->stream, &end);
     p->limit_set = true;
+    p->limit_ms = gf_now_ms();
     gf_stream_hold(p->stream, false);
     pthread_mutex_lock(&j->lock);
     gf_position_copy(&j->state.final, &end);
@@ -156,6 +162,23 @@ static bool applied_to_end(struct pipeline *p)
     return yes;
 }
 
+/* The applications stand still meanwhile: better to go back to the source than to wait for ever. */
+static bool in_time(struct pipeline *p, gf_error *err)
+{
+    gf_job *j = p->job;
+    gf_buf at = {0};
+
+    if (j->config->cutover_timeout == 0 || gf_now_ms() - p->limit_ms <= 1000ULL * j->config->cutover_timeout)
+        return true;
+    pthread_mutex_lock(&j->lock);
+    gf_position_text(&j->state.position, &at);
+    pthread_mutex_unlock(&j->lock);
+    gf_fail(err, GF_ERR_CONFIG, "the cutover's end position was not reached within %u s (--cutover-timeout), only %s",
+            j->config->cutover_timeout, gf_buf_cstr(&at));
+    gf_buf_free(&at);
+    return false;
+}
+
 bool gf_cutover_step(struct pipeline *p, bool *done, gf_error *err)
 {
     if (!p->lock_called) {
@@ -166,7 +189,7 @@ bool gf_cutover_step(struct pipeline *p, bool *done, gf_error *err)
     if (!p->limit_set)
         return fix_end(p, err);
     *done = applied_to_end(p);
-    return true;
+    return *done || in_time(p, err);
 }
 
 static bool raise_counters(gf_job *j, gf_error *err)

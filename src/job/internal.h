@@ -4,6 +4,7 @@
  *
  *   job.c       requests from outside, the loop of attempts, exit codes, state dumps
  *   start.c     everything before the first thread: servers, identity, catalog, preflight, target tables, marker, plan
+ *   import.c    a state given with the command: does it fit, and what does it say of each table
  *   pipeline.c  the threads of one attempt: start, watch, stop; rule K
  *   cutover.c   the end position, callbacks, what is done after the last change
  *   progress.c  lag, rates, ETA, the checkpoint
@@ -77,6 +78,7 @@ struct pipeline {
     gf_position exact_after; /* replays are behind us from here on */
     bool exact;
     bool limit_set, lock_called;
+    uint64_t limit_ms; /* when it was set */
     gf_position source_end; /* polled */
     bool has_end;
     /* for rates */
@@ -90,6 +92,16 @@ GF_MUST_CHECK bool gf_start_position(gf_job *j, gf_error *err); /* every attempt
 void gf_start_disconnect(gf_job *j);
 void gf_start_snapshot(gf_job *j, const gf_table *t, const char *file, uint64_t offset); /* rule K */
 void gf_start_forget_xas(gf_job *j);
+
+/* ---- import.c ---- */
+bool gf_import_given(const gf_config *c);
+GF_MUST_CHECK bool gf_import_read(gf_state *out, const gf_config *c, gf_error *err); /* one is given */
+bool gf_import_foreign(const gf_state *s); /* it is another program's, which knows less than ours */
+const gf_state_table *gf_import_table(const gf_state *s, const gf_table *t); /* NULL: it says nothing of t */
+/* Before anything is changed: tables as they were when it was dumped, and on the target where rows were copied. */
+GF_MUST_CHECK bool gf_import_check(const gf_state *s, gf_catalog *catalog, MYSQL *target, gf_error *err);
+/* Adds the table's ranges; false when the state tells no progress that could be gone on from. */
+bool gf_import_plan(gf_plan *plan, const gf_table *t, const gf_state_table *st);
 
 /* ---- pipeline.c ---- */
 GF_MUST_CHECK bool gf_pipeline_run(gf_job *j, gf_error *err); /* true: the job is done; false: *err (STOPPED too) */

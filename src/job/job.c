@@ -82,6 +82,12 @@ void gf_job_cutover(gf_job *j)
     wake(j);
 }
 
+void gf_job_no_cutover(gf_job *j)
+{
+    if (atomic_exchange(&j->cutover_requested, false))
+        gf_log_warn("the cutover that was asked for is called off: it has to be asked for again");
+}
+
 void gf_job_pause(gf_job *j, bool paused)
 {
     if (atomic_exchange(&j->config->live.paused, paused) != paused)
@@ -92,34 +98,17 @@ void gf_job_pause(gf_job *j, bool paused)
 /* ---- opening ---- */
 
 /* A state given with the command counts where the directory has none of its own. */
-static bool import_state(gf_job *j, gf_error *err)
-{
-    const char *path = j->config->resume_state;
-    gf_buf text = {0};
-    bool ok = true;
-
-    if (path != NULL)
-        ok = gf_buf_read_file(&text, path, err);
-    else
-        gf_buf_str(&text, j->config->resume_text);
-    ok = ok && (gf_state_from_json(&j->loaded, (const char *)text.data, text.len, err) ||
-                gf_fail_context(err, "%s", path != NULL ? path : "StateToResumeFrom"));
-    gf_buf_free(&text);
-    j->loaded.imported = j->resumed = ok;
-    return ok;
-}
-
 static bool load_state(gf_job *j, gf_error *err)
 {
     bool found = false;
 
     if (!gf_checkpoint_load(&j->loaded, &found, j->checkpoint, err))
         return false;
-    j->resumed = found;
-    if (j->config->resume_state == NULL && j->config->resume_text == NULL)
+    j->resumed = found || gf_import_given(j->config);
+    if (!gf_import_given(j->config))
         return true;
     if (!found)
-        return import_state(j, err);
+        return gf_import_read(&j->loaded, j->config, err);
     gf_log_info("%s holds this job's own checkpoint: it is used, not the state given", j->config->checkpoint_dir);
     return true;
 }
@@ -140,12 +129,13 @@ static void adopt_state(gf_job *j)
     s->generation = old->generation;
     s->changes_applied = old->changes_applied;
     s->transactions_applied = old->transactions_applied;
-    if (old->imported)
+    if (gf_import_foreign(old))
         return;
     memcpy(s->source_identity, old->source_identity, sizeof s->source_identity);
     s->marker = old->marker;
     s->stage = old->stage;
-    j->begun = old->stage != GF_STAGE_STARTING;
+    j->begun = !old->imported && old->stage != GF_STAGE_STARTING; /* a dump may be older than what the target has */
+    atomic_store(&j->cutover_requested, old->cutover_requested);
 }
 
 static bool open_job(gf_job *j, gf_error *err)
@@ -243,11 +233,36 @@ static gf_exit exit_of(gf_job *j, const gf_error *err)
     return GF_EXIT_FAILED;
 }
 
+/* What a run that ended before its plan was whole began with: that is still how far the job has got. */
+static bool earlier_state(gf_job *j, gf_state *out)
+{
+    bool found = false;
+    gf_error err;
+
+    if (j->checkpoint == NULL || !j->resumed)
+        return false;
+    if (!gf_checkpoint_peek(out, &found, j->config->checkpoint_dir, &err) ||
+        (!found && !(gf_import_given(j->config) && gf_import_read(out, j->config, &err))))
+        return false;
+    memcpy(out->cause, j->state.cause, sizeof out->cause);
+    out->resumable = j->state.resumable;
+    out->pid = 0;
+    out->control[0] = '\0';
+    return true;
+}
+
+/* One document, or nothing when there is nothing to resume. */
 static void dump_state(gf_job *j)
 {
+    bool schema = !j->config->dump_without_schema;
+    gf_state earlier = {0};
     gf_buf json = {0};
 
-    gf_job_json(j, &json, !j->config->dump_without_schema);
+    if (j->plan_ready)
+        gf_job_json(j, &json, schema);
+    else if (earlier_state(j, &earlier))
+        gf_state_json(&json, &earlier, GF_FORMAT_GHOSTFERRY, schema);
+    gf_state_free(&earlier);
     if (fwrite(json.data, 1, json.len, stdout) != json.len || fflush(stdout) != 0)
         gf_log_error("could not write the state dump to stdout; gfreplica export-state --checkpoint-dir %s prints it",
                      j->config->checkpoint_dir);
@@ -298,10 +313,13 @@ static gf_exit end_badly(gf_job *j, const gf_error *err)
     j->state.control[0] = '\0';
     pthread_mutex_unlock(&j->lock);
     say_why(j, err, code);
+    /* An interrupted run goes on with its cutover; after a failure the applications may have gone back to the source. */
+    if (code != GF_EXIT_INTERRUPTED)
+        gf_job_no_cutover(j);
     /* Before the plan is whole the checkpoint on disk knows more than we do, and a refusal leaves no trace. */
     if (j->plan_ready && !gf_progress_save(j, &failed))
         gf_log_error("%s", failed.text);
-    if (j->plan_ready && (j->config->dump_on_signal || j->config->dump_on_error))
+    if (j->config->dump_on_signal || j->config->dump_on_error)
         dump_state(j);
     post_error(j, err);
     return code;

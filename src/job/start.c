@@ -167,13 +167,11 @@ static bool same_config(gf_job *j, gf_error *err)
     char digest[65];
 
     gf_config_digest(digest, j->config);
-    if (j->resumed && !j->loaded.imported && j->loaded.config_digest[0] != '\0' &&
-        strcmp(digest, j->loaded.config_digest) != 0)
-        return gf_fail(
-            err, GF_ERR_CONFIG,
-            "%s belongs to a job with other servers, databases, tables or renames: use its configuration, or "
-            "another checkpoint directory",
-            j->config->checkpoint_dir);
+    if (j->resumed && j->loaded.config_digest[0] != '\0' && strcmp(digest, j->loaded.config_digest) != 0)
+        return gf_fail(err, GF_ERR_CONFIG,
+                       "the state in %s belongs to a job with other servers, databases, tables or renames: use its "
+                       "configuration, or another checkpoint directory",
+                       j->loaded.imported && gf_import_given(j->config) ? "the given dump" : j->config->checkpoint_dir);
     memcpy(j->state.config_digest, digest, sizeof digest);
     return true;
 }
@@ -181,7 +179,7 @@ static bool same_config(gf_job *j, gf_error *err)
 /* The schema that was in force at the position, not today's: from the checkpoint where it has one. */
 static bool load_catalog(gf_job *j, gf_error *err)
 {
-    bool have_schema = j->resumed && !j->loaded.imported && j->loaded.table_count > 0;
+    bool have_schema = j->resumed && j->loaded.table_count > 0;
 
     j->catalog = gf_catalog_new();
     for (size_t i = 0; have_schema && i < j->loaded.table_count; i++)
@@ -198,11 +196,13 @@ static bool load_catalog(gf_job *j, gf_error *err)
 
 static bool preflight(gf_job *j, gf_error *err)
 {
+    gf_config config = *j->config;
+    bool foreign = gf_import_foreign(&j->loaded), ok;
     gf_check_report report;
-    bool ok;
 
-    if (!gf_check_run(&report, j->config, j->source, &j->source_info, j->target, &j->target_info, j->catalog,
-                      j->resumed, err))
+    config.allow_existing = config.allow_existing || foreign; /* another program has begun to fill them */
+    if (!gf_check_run(&report, &config, j->source, &j->source_info, j->target, &j->target_info, j->catalog,
+                      j->resumed && !foreign, err))
         return false;
     gf_log_lines(GF_LOG_WARN, &report.warnings);
     gf_log_lines(GF_LOG_ERROR, &report.problems);
@@ -298,15 +298,6 @@ static bool new_position(gf_position *out, gf_job *j, gf_error *err)
 
 /* ---- plan and marker ---- */
 
-static const gf_state_table *loaded_table(const gf_job *j, const gf_table *t)
-{
-    for (size_t i = 0; i < j->loaded.table_count; i++) {
-        if (strcmp(j->loaded.tables[i].db, t->db) == 0 && strcmp(j->loaded.tables[i].name, t->name) == 0)
-            return &j->loaded.tables[i];
-    }
-    return NULL;
-}
-
 struct ranges_of {
     const gf_table *table;
     const gf_range **items;
@@ -336,65 +327,17 @@ static bool mark_ranges(gf_job *j, const gf_table *t, gf_error *err)
     return ok;
 }
 
-/* A key out of another program's state, in the canonical form; none when it is of another column than our key. */
-static bool import_frontier(gf_buf *out, const gf_state_table *st, const gf_table *t, gf_error *err)
-{
-    const gf_key *key = t->identity < 0 ? NULL : &t->keys[t->identity];
-    gf_value row[t->column_count];
-    gf_value *v;
-    gf_buf bytes = {0};
-    bool ok = true;
-
-    if (key == NULL || key->part_count != 1 ||
-        (st->import_key_column != NULL && strcmp(t->columns[key->parts[0].column].name, st->import_key_column) != 0)) {
-        gf_log_warn("%s: the state's key is not of this table's key column: copied from the beginning", t->label);
-        return true;
-    }
-    memset(row, 0, sizeof row);
-    v = &row[key->parts[0].column];
-    v->kind = st->import_key_binary ? GF_V_BYTES : GF_V_NUMBER;
-    if (st->import_key_binary)
-        ok = gf_buf_unhex(&bytes, st->import_key);
-    else
-        gf_buf_str(&bytes, st->import_key);
-    v->bytes = gf_slice_of(bytes.data, bytes.len);
-    if (ok)
-        gf_key_encode(out, t, key, row);
-    gf_buf_free(&bytes);
-    return ok || gf_fail(err, GF_ERR_CONFIG, "%s: the state's key is not hexadecimal", t->label);
-}
-
-static bool plan_imported(gf_job *j, const gf_table *t, const gf_state_table *st, gf_error *err)
-{
-    const gf_slice open = {NULL, 0};
-    gf_buf frontier = {0};
-    bool ok = gf_state_schema_check(st, t, err);
-
-    for (size_t i = 0; ok && i < st->range_count; i++) {
-        const gf_state_range *r = &st->ranges[i];
-
-        gf_plan_add(j->plan, t, r->index, gf_slice_of(r->lower.data, r->lower.len),
-                    gf_slice_of(r->upper.data, r->upper.len), gf_slice_of(r->frontier.data, r->frontier.len), r->done,
-                    r->rows);
-    }
-    if (ok && st->range_count == 0) {
-        ok = st->done || st->import_key == NULL || import_frontier(&frontier, st, t, err);
-        if (ok)
-            gf_plan_add(j->plan, t, 0, open, open, gf_slice_of(frontier.data, frontier.len), st->done, 0);
-    }
-    gf_buf_free(&frontier);
-    return ok;
-}
-
 /* Plans what the plan does not have yet, and makes it durable. reader: to sample keys. */
 static bool plan_table(gf_job *j, const gf_table *t, MYSQL *reader, gf_error *err)
 {
-    const gf_state_table *st = j->resumed ? loaded_table(j, t) : NULL;
-    bool ok = st != NULL && (st->range_count > 0 || st->done || st->import_key != NULL)
-                  ? plan_imported(j, t, st, err)
-                  : gf_plan_split(j->plan, t, reader, j->config->range_rows, err);
+    /* What a marker does not know has not happened, whatever a checkpoint says of it (rule C3). */
+    bool counts = j->resumed && (j->marker == NULL || j->loaded.imported);
+    const gf_state_table *st = counts ? gf_import_table(&j->loaded, t) : NULL;
 
-    return ok && mark_ranges(j, t, err);
+    if ((st == NULL || !gf_import_plan(j->plan, t, st)) &&
+        !gf_plan_split(j->plan, t, reader, j->config->range_rows, err))
+        return false;
+    return mark_ranges(j, t, err);
 }
 
 static bool is_planned(gf_job *j, const gf_table *t)
@@ -510,7 +453,8 @@ static bool begin_job(gf_job *j, gf_error *err)
     } else if (!new_position(&j->start, j, err)) {
         return false;
     }
-    if (!gf_replica_available(j->source, &j->source_info, &j->start, err) || !create_tables(j, err))
+    if (!gf_replica_available(j->source, &j->source_info, &j->start, err) ||
+        (j->loaded.imported && !gf_import_check(&j->loaded, j->catalog, j->target, err)) || !create_tables(j, err))
         return false;
     j->seq = 0;
     return j->marker == NULL ||
@@ -548,21 +492,11 @@ static bool resume_job(gf_job *j, gf_marker_content *m, gf_error *err)
 
 /* Without a marker the checkpoint's own position and frontiers are what is known (rule R4), and what this process
    has committed since. */
-static bool resume_without_marker(gf_job *j, gf_error *err)
+static void resume_without_marker(gf_job *j)
 {
     gf_position_copy(&j->start, &j->state.position);
-    if (j->had_attempt) {
-        gf_plan_rewind(j->plan);
-        return true;
-    }
-    for (size_t i = 0; i < j->loaded.table_count; i++) {
-        const gf_state_table *st = &j->loaded.tables[i];
-        const gf_table *t = gf_catalog_find(j->catalog, st->db, strlen(st->db), st->name, strlen(st->name));
-
-        if (t != NULL && !plan_imported(j, t, st, err))
-            return false;
-    }
-    return true;
+    if (j->had_attempt)
+        gf_plan_rewind(j->plan); /* else the plan is made from the checkpoint */
 }
 
 static bool open_marker(gf_job *j, gf_error *err)
@@ -585,7 +519,7 @@ static bool open_marker(gf_job *j, gf_error *err)
 static bool read_position(gf_job *j, gf_error *err)
 {
     gf_marker_content m = {0};
-    bool ok = false;
+    bool ok = true;
 
     if (!open_marker(j, err) || (j->marker != NULL && !gf_marker_claim(&m, j->marker, j->target, err)))
         goto out;
@@ -600,7 +534,7 @@ static bool read_position(gf_job *j, gf_error *err)
                 "checkpoint directory",
                 j->config->marker_db, j->config->job);
     else
-        ok = resume_without_marker(j, err);
+        resume_without_marker(j);
     if (ok && m.exists && strcmp(m.stage, "done") == 0)
         gf_stage_enter(j, GF_STAGE_DONE);
 out:

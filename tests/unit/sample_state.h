@@ -123,7 +123,8 @@ static inline gf_state sample_state(void)
                   .lag_bytes = 5,
                   .eta_seconds = 0,
                   .paused = true,
-                  .automatic_cutover = true};
+                  .automatic_cutover = true,
+                  .cutover_requested = true};
 
     ck_assert_msg(gf_position_parse(&s.position, s.flavor, "mysql-bin.000008", 193989, SAMPLE_GTIDS, &err), "%s",
                   err.text);

@@ -129,6 +129,7 @@ START_TEST(pause_unpause_stop__reach_the_job)
     ck_assert_int_eq(ask("POST /api/stop", json, ""), 200);
     ck_assert_uint_eq(fake_job_read(&fake_job.stops), 1);
     ck_assert_str_eq(fake_job.why, "asked to stop");
+    ck_assert_uint_eq(fake_job_read(&fake_job.no_cutovers), 1);
 }
 END_TEST
 
