@@ -41,13 +41,13 @@ struct gf_window {
     gf_range *range;       /* borrowed from the plan */
     const gf_table *table; /* the definition that it is read with */
     place *at;
-    uint64_t stamp;        /* keys of this stamp or later are in the window */
-    gf_buf cursor;         /* where its chunk starts */
-    gf_chunk *chunk;       /* owned, once handed over */
-    bool thrown;           /* still with its reader, who frees it */
-    bool again;            /* a chunk of its range was thrown before it */
-    gf_window *peer;       /* the next of the same table, opened before this one */
-    gf_window *next;       /* in the queue of those handed over, or of those ended */
+    uint64_t stamp;  /* keys of this stamp or later are in the window */
+    gf_buf cursor;   /* where its chunk starts */
+    gf_chunk *chunk; /* owned, once handed over */
+    bool thrown;     /* still with its reader, who frees it */
+    bool again;      /* a chunk of its range was thrown before it */
+    gf_window *peer; /* the next of the same table, opened before this one */
+    gf_window *next; /* in the queue of those handed over, or of those ended */
 };
 
 /* A table, whatever its definition: windows must meet the stream's changes across a DDL. */
@@ -55,9 +55,9 @@ struct place {
     char *db, *name;
     gf_window *windows; /* open ones, the newest first */
     gf_keyset keys;
-    size_t bytes;       /* of keys, as counted in gf_merger.recorded */
-    uint64_t passing;   /* the last transaction that touched it while windows were open */
-    place *next;        /* in its bucket */
+    size_t bytes;     /* of keys, as counted in gf_merger.recorded */
+    uint64_t passing; /* the last transaction that touched it while windows were open */
+    place *next;      /* in its bucket */
 };
 
 /* From a definition to its place without hashing names; valid while `table` is the same. */
@@ -79,17 +79,17 @@ struct gf_merger {
     place *buckets[BUCKETS]; /* owned */
     known_table *known;      /* owned, indexed by table id */
     size_t known_count;
-    size_t open;             /* windows in places */
-    size_t recorded;         /* bytes of all key sets */
-    uint64_t stamp;          /* windows opened so far */
-    uint64_t transaction;    /* transactions entered so far */
+    size_t open;          /* windows in places */
+    size_t recorded;      /* bytes of all key sets */
+    uint64_t stamp;       /* windows opened so far */
+    uint64_t transaction; /* transactions entered so far */
 
     pthread_mutex_t lock; /* guards all below; taken before the plan's and the copier's */
     pthread_cond_t changed;
     bool passing, stopped;
-    unsigned openers;      /* threads in gf_merger_open that wait for the end of a transaction */
-    size_t alive;          /* windows that are neither merged nor thrown nor given up */
-    gf_position scheduled; /* owned: A */
+    unsigned openers;         /* threads in gf_merger_open that wait for the end of a transaction */
+    size_t alive;             /* windows that are neither merged nor thrown nor given up */
+    gf_position scheduled;    /* owned: A */
     gf_window *first, **last; /* handed over, in order */
     gf_window *ended;         /* abandoned while a transaction was passing */
     void (*kick)(void *ctx);
@@ -365,6 +365,7 @@ static void make_room(gf_merger *m)
         gf_log_info("too many changes pass while chunks wait for the stream: %zu are read again", thrown);
 }
 
+/* Rule M1: from the opening of a window until its rows are dropped. */
 void gf_merger_record(gf_merger *m, const gf_table *t, gf_slice key)
 {
     place *p;
@@ -381,7 +382,7 @@ void gf_merger_record(gf_merger *m, const gf_table *t, gf_slice key)
         make_room(m);
 }
 
-/* Has the stream passed the fence? Without a file name nothing was received yet. */
+/* Rule M4: has the stream passed the fence? Without a file name nothing was received yet. */
 static bool reached_locked(const gf_merger *m, const gf_position *pos)
 {
     return m->scheduled.file[0] != '\0' && gf_position_cmp(pos, &m->scheduled) <= 0;
@@ -420,6 +421,7 @@ static void drop_touched_rows(const gf_window *w)
     }
 }
 
+/* Rule M4: no transaction passes between the drop and the place that `due` gives the chunk. */
 static bool merge(gf_merger *m, gf_window *w, gf_error *err)
 {
     gf_chunk *chunk = w->chunk;

@@ -52,6 +52,7 @@ bool gf_view_session(gf_view *v, gf_error *err)
                           LOCK_WAIT_SECONDS);
 }
 
+/* Rule M2: without GTIDs the row locks of earlier writers are what the SELECT waits for. */
 const char *gf_view_clause(const gf_view *v)
 {
     return kind_of(v) == GF_VIEW_LOCKS ? " LOCK IN SHARE MODE" : "";
@@ -77,6 +78,7 @@ static void say_so(uint64_t *since, const gf_position *a)
 
 /* ---- MySQL with GTIDs ---- */
 
+/* Rule M2: what is in gtid_executed is visible to every view opened later. */
 static bool wait_for_gtids(gf_view *v, const gf_position *a, gf_error *err)
 {
     gf_buf set = {0}, quoted = {0};

@@ -69,6 +69,7 @@ static gf_slice make_tuple(gf_builder *b, const gf_table *t, const gf_value *row
     return keep(b);
 }
 
+/* Rule C1: called for the before and for the after image. */
 static void claim(gf_builder *b, const gf_table *t, const gf_value *row)
 {
     uint64_t claims[t->key_count + 1];

@@ -469,6 +469,7 @@ static void check_marker(gf_check *c)
 
 /* ---- prepared transactions ---- */
 
+/* Rule S4: none may be prepared at the start. */
 static bool xa_names(gf_check *c, gf_check_names *out, bool *allowed, gf_error *err)
 {
     bool maria = c->source_info->flavor == GF_FLAVOR_MARIADB;

@@ -47,7 +47,7 @@ static const struct {
      "changes that are logged as statements can't be applied exactly"},
     {"binlog_row_image", "FULL", GF_FLAVOR_MYSQL | GF_FLAVOR_MARIADB, "partial row images are refused for now"},
     {"binlog_row_value_options", "", GF_FLAVOR_MYSQL, "partial JSON updates are refused for now"},
-    {"binlog_order_commits", "ON", GF_FLAVOR_MARIADB,
+    {"binlog_order_commits", "ON", GF_FLAVOR_MARIADB, /* rule S6 */
      "a snapshot's position says what it contains only if commits are ordered"},
 };
 

@@ -187,6 +187,7 @@ static void back_off(gf_job *j, unsigned ms)
     pthread_mutex_unlock(&j->lock);
 }
 
+/* Rule R3: whatever link was lost, the next attempt begins at the marker. */
 static bool run_attempts(gf_job *j, gf_error *err)
 {
     uint64_t trouble_since = 0, work = 0;

@@ -14,6 +14,7 @@ enum { WATCH_MS = 50 };
 
 /* ---- from the writers ---- */
 
+/* Rule R4: the position that the checkpoint will hold moves only behind the commit. */
 static void on_batch_committed(void *ctx, const gf_batch *b)
 {
     struct pipeline *p = ctx;

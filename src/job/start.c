@@ -263,6 +263,7 @@ out:
     return ok;
 }
 
+/* Rule S1: what is in gtid_executed is visible to the first view, which comes later. */
 static bool gtid_position(gf_position *out, gf_job *j, gf_error *err)
 {
     char *executed = NULL;
@@ -378,7 +379,7 @@ static void count_rows(void *ctx, const gf_range *r)
         s->rows_estimate += r->table->row_estimate;
 }
 
-/* The marker's ranges are the truth about the data: the plan is made from them anew at every attempt. */
+/* Rule R1: the marker's ranges are the truth about the data, the plan is made from them anew at every attempt. */
 static void plan_from_marker(gf_job *j, const gf_marker_content *m)
 {
     for (size_t i = 0; i < m->range_count; i++) {

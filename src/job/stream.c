@@ -138,7 +138,7 @@ static bool submit_when_due(gf_stream *s, gf_error *err)
     return submit(s, err);
 }
 
-/* The merger's turn for a chunk: what the stream has before it goes first. */
+/* The merger's turn for a chunk (rule M4): what the stream has before it goes first. */
 static bool on_due(void *ctx, gf_chunk *chunk, gf_error *err)
 {
     gf_stream *s = ctx;
@@ -185,7 +185,7 @@ static bool on_begin(void *ctx, const gf_txn_info *txn, gf_error *err)
     return true;
 }
 
-/* A row image with columns missing can't be written by key without knowing the rest. */
+/* Rule M6: a row image with columns missing can't be written by key without knowing the rest. */
 static bool is_whole(const gf_table *t, const gf_value *row, gf_error *err)
 {
     for (unsigned i = 0; i < t->column_count; i++) {
@@ -204,7 +204,7 @@ static bool on_row(void *ctx, const gf_table *t, gf_op op, const gf_value *befor
     gf_stream *s = ctx;
 
     (void)event_flags;
-    if (s->opt.in_snapshot(s->opt.ctx, t, s->txn.file, s->txn.offset))
+    if (s->opt.in_snapshot(s->opt.ctx, t, s->txn.file, s->txn.offset)) /* rule K; else rule M5: nothing is skipped */
         return true;
     if ((op != GF_OP_INSERT && !is_whole(t, before, err)) || (op != GF_OP_DELETE && !is_whole(t, after, err)))
         return name_transaction(s, err);

@@ -206,6 +206,7 @@ void gf_marker_free(gf_marker *m)
 
 /* ---- claim ---- */
 
+/* Rule R3: FOR UPDATE here and below waits for a COMMIT that a lost connection left in flight. */
 static bool lock_job(gf_marker_content *out, const gf_marker *m, MYSQL *target, gf_error *err)
 {
     MYSQL_RES *res = gf_server_query(target, "read the marker's job", err,
@@ -300,6 +301,7 @@ static bool read_xas(gf_marker_content *out, const gf_marker *m, MYSQL *target, 
     return true;
 }
 
+/* Rule R3: from here on an instance of an older generation affects no row of the marker. */
 static bool raise_generation(const gf_marker *m, MYSQL *target, uint64_t generation, gf_error *err)
 {
     for (int i = 0; i < TABLE_COUNT; i++)

@@ -199,7 +199,7 @@ static void unclaim_locked(gf_sched *s, gf_item *item)
     }
 }
 
-/* Chunks of one range follow each other, so that its frontier never has a gap. */
+/* Rule C2: chunks of one range follow each other, so that its frontier never has a gap. */
 static uint64_t range_claim(const gf_range *range)
 {
     return gf_hash(&range, sizeof(range), 0x72616e6765);
@@ -248,7 +248,7 @@ static bool room_locked(gf_sched *s, size_t bytes, gf_error *err)
     return !ending_locked(s) || say_why_locked(s, err);
 }
 
-/* Ready queues are kept in order of submission: writers get their work in order. */
+/* Rule C1: ready queues are kept in order of submission, writers get their work in order. */
 static void make_ready_locked(gf_sched *s, gf_item *item)
 {
     gf_item **link = &s->ready[item->lane];
@@ -458,11 +458,11 @@ gf_turn gf_sched_turn(gf_sched *s, gf_item *item)
             answer = GF_TURN_STOP;
             break;
         }
-        if (item->lane != GF_LANE_STREAM || item->turn == s->turn) {
+        if (item->lane != GF_LANE_STREAM || item->turn == s->turn) { /* rule C2 */
             answer = GF_TURN_COMMIT;
             break;
         }
-        if (give_way_locked(s)) {
+        if (give_way_locked(s)) { /* rule C2a */
             answer = GF_TURN_AGAIN;
             break;
         }

@@ -294,6 +294,7 @@ static bool run_statement(void *ctx, const gf_stmt *stmt, gf_error *err)
 
 /* ---- one run of an item, up to COMMIT ---- */
 
+/* Rule R3: of our generation, or nothing is committed. Rule C3: in the transaction of the rows. */
 static bool update_marker(gf_writer *w, gf_slice sql, gf_error *err)
 {
     if (!execute(w, (const char *)sql.data, sql.len, "update the marker", err))
@@ -402,7 +403,7 @@ static void announce(gf_writer *w, gf_item *item, uint64_t changes)
 /* The announcement comes before the next one's turn, so batches are announced in the source's order. */
 static bool commit(gf_writer *w, gf_item *item, uint64_t changes, gf_error *err)
 {
-    if (!execute(w, "COMMIT", 6, "commit", err))
+    if (!execute(w, "COMMIT", 6, "commit", err)) /* rule R2: all before it was answered */
         return false;
     announce(w, item, changes);
     gf_sched_committed(w->sched, item);
