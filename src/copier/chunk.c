@@ -150,7 +150,8 @@ bool gf_chunk_read(gf_chunk *c, bool *broken, gf_chunk_reader *r, gf_view *view,
     r->limit = clamp_limit(r->limit, config);
     if (!build_select(&sql, r, c->range, cursor, gf_view_clause(view), err))
         goto out;
-    if (mysql_real_query(view->db, (const char *)sql.data, sql.len) != 0 || (res = mysql_use_result(view->db)) == NULL) {
+    if (mysql_real_query(view->db, (const char *)sql.data, sql.len) != 0 ||
+        (res = mysql_use_result(view->db)) == NULL) {
         gf_fail_mysql(err, view->db, "read %s", t->label);
         goto out;
     }

@@ -18,15 +18,14 @@
 
 enum {
     LOCK_WAIT_SECONDS = 10, /* while FLUSH waits for a long transaction, everybody who writes to t waits behind it */
-    LOCK_TRIES = 6,
-    NET_WRITE_SECONDS = 24 * 3600 /* the target sets the pace, and the source must not lose patience */
+    LOCK_TRIES = 6
 };
 
 typedef struct {
     const gf_config *config;
     const gf_server_info *info;
     const gf_table *table;
-    MYSQL *db;        /* holds the snapshot */
+    MYSQL *db; /* holds the snapshot */
     gf_position position;
 } snapshot;
 
@@ -37,8 +36,10 @@ static bool try_lock(MYSQL *locker, const gf_table *t, gf_error *err)
     if (gf_server_exec(locker, "lock a table for its snapshot", err, "FLUSH TABLES %s WITH READ LOCK", t->source_sql))
         return true;
     if (err->kind == GF_ERR_CONFIG)
-        gf_fail_context(err, "copy %s, which has no key: grant LOCK TABLES on it and RELOAD (or FLUSH_TABLES), or leave"
-                        " it out", t->label);
+        gf_fail_context(err,
+                        "copy %s, which has no key: grant LOCK TABLES on it and RELOAD (or FLUSH_TABLES), or leave"
+                        " it out",
+                        t->label);
     return false;
 }
 
@@ -60,8 +61,10 @@ static bool open_locked(snapshot *s, gf_error *err)
     bool ok = false;
 
     if (!s->config->lock_keyless)
-        return gf_fail(err, GF_ERR_CONFIG, "copy %s: it has no primary or unique NOT NULL key, and on MySQL an exact"
-                       " snapshot takes a short read lock: allow it, or leave the table out", s->table->label);
+        return gf_fail(err, GF_ERR_CONFIG,
+                       "copy %s: it has no primary or unique NOT NULL key, and on MySQL an exact"
+                       " snapshot takes a short read lock: allow it, or leave the table out",
+                       s->table->label);
     if (!gf_server_connect(&locker, &s->config->source, GF_CONN_PLAIN, err) || !lock_table(locker, s->table, err))
         goto out;
     if (!gf_server_binlog_end(&s->position, locker, s->info, err) ||
@@ -77,8 +80,7 @@ out:
 
 static bool open_snapshot(snapshot *s, gf_error *err)
 {
-    if (!gf_server_connect(&s->db, &s->config->source, GF_CONN_READER, err) ||
-        !gf_server_exec(s->db, "set net_write_timeout", err, "SET SESSION net_write_timeout=%d", NET_WRITE_SECONDS))
+    if (!gf_server_connect(&s->db, &s->config->source, GF_CONN_READER, err))
         return false;
     return s->info->flavor == GF_FLAVOR_MARIADB ? gf_view_snapshot(&s->position, s->db, err) : open_locked(s, err);
 }
@@ -89,11 +91,10 @@ static gf_chunk *new_chunk(const snapshot *s, gf_range *range)
 
     gf_position_copy(&c->start, &s->position);
     gf_position_copy(&c->fence, &s->position);
-    /* Rows without a key have nothing of their own to claim. */
+    /* Rows without a key have nothing of their own to claim: each change of the table claims all of it. */
     c->claims = gf_malloc(sizeof *c->claims);
     c->claims[0] = gf_table_claim(s->table);
     c->claim_count = c->claim_cap = 1;
-    c->wild = true;
     return c;
 }
 

@@ -16,9 +16,9 @@ struct gf_plan {
     pthread_mutex_t lock; /* guards all below and, of each range, what batch.h says */
     gf_range **ranges;    /* owned, in the order of adding */
     size_t count, cap;
-    size_t hint;            /* no free range is before it */
-    size_t keyed, keyless;  /* ranges that are not read to their end */
-    size_t open;            /* ranges that are not done */
+    size_t hint;           /* no free range is before it */
+    size_t keyed, keyless; /* ranges that are not read to their end */
+    size_t open;           /* ranges that are not done */
 };
 
 gf_plan *gf_plan_new(void)
@@ -92,8 +92,8 @@ static void set_done_locked(gf_plan *p, gf_range *r)
     r->done = true;
 }
 
-gf_range *gf_plan_add(gf_plan *p, const gf_table *t, unsigned index, gf_slice lower, gf_slice upper,
-                      gf_slice frontier, bool done, uint64_t rows)
+gf_range *gf_plan_add(gf_plan *p, const gf_table *t, unsigned index, gf_slice lower, gf_slice upper, gf_slice frontier,
+                      bool done, uint64_t rows)
 {
     gf_range *r = gf_calloc(1, sizeof *r);
 

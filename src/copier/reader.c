@@ -26,10 +26,10 @@
 #include "plan.h"
 
 enum {
-    LOOK_AGAIN_MS = 50,        /* for a pause to end, for the last chunks to be merged */
+    LOOK_AGAIN_MS = 50, /* for a pause to end, for the last chunks to be merged */
     FIRST_BACKOFF_MS = 100,
     LAST_BACKOFF_MS = 5000,
-    LARGE_BUFFER = 8 << 20     /* a connection that has grown so large is not kept */
+    LARGE_BUFFER = 8 << 20 /* a connection that has grown so large is not kept */
 };
 
 typedef struct {
@@ -39,11 +39,11 @@ typedef struct {
     int wake; /* guarded by the copier's lock: the connection's socket, dup'ed so that a stop may shut it down; or -1 */
 
     /* The thread's alone. */
-    MYSQL *db;               /* owned, NULL when not connected */
+    MYSQL *db; /* owned, NULL when not connected */
     gf_view view;
-    gf_chunk_reader chunks;  /* for the table of the range that it holds */
+    gf_chunk_reader chunks; /* for the table of the range that it holds */
     size_t reserved, last_bytes;
-    uint64_t failing_since;  /* ms; 0: the last attempt went well */
+    uint64_t failing_since; /* ms; 0: the last attempt went well */
     unsigned backoff;
     const gf_table *refused; /* the definition that did not fit at the last attempt */
 } reader;
@@ -56,8 +56,8 @@ struct gf_copier {
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t changed;
     bool stopping, failed;
-    gf_error failure;     /* the first one, once failed */
-    size_t in_flight;     /* bytes reserved or in chunks */
+    gf_error failure; /* the first one, once failed */
+    size_t in_flight; /* bytes reserved or in chunks */
 };
 
 /* ---- stopping, waiting ---- */
@@ -202,8 +202,10 @@ static bool check_server(reader *r, gf_error *err)
         return false;
     if (strcmp(now.identity, info->identity) == 0)
         return true;
-    return gf_fail(err, GF_ERR_CONFIG, "another server (%s) answers at the source's address than the one streamed from"
-                   " (%s): give an address that always leads to the same server", now.identity, info->identity);
+    return gf_fail(err, GF_ERR_CONFIG,
+                   "another server (%s) answers at the source's address than the one streamed from"
+                   " (%s): give an address that always leads to the same server",
+                   now.identity, info->identity);
 }
 
 static bool connect_reader(reader *r, gf_error *err)
@@ -281,8 +283,10 @@ static bool mend_definition(reader *r, const gf_table *t, gf_error *err)
         return true;
     }
     if (r->refused == t)
-        return gf_fail_context(err, "copy %s: the table is not as it was when the copy started and no DDL in the"
-                               " stream tells why", t->label);
+        return gf_fail_context(err,
+                               "copy %s: the table is not as it was when the copy started and no DDL in the"
+                               " stream tells why",
+                               t->label);
     r->refused = t;
     gf_log_info("copy %s: %s: waiting for what the stream brings", t->label, err->text);
     return wait_for_stream(r, err);

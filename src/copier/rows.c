@@ -68,10 +68,13 @@ void gf_rows_parse(gf_rows *r, MYSQL_ROW row, const unsigned long *lengths)
     }
 }
 
+/* Rule C1; of every row that is read, since those that are dropped later claim as well (rule C2). */
 static void add_claims(gf_chunk *c, gf_rows *r)
 {
     unsigned n = gf_row_claims(r->claims, &c->wild, r->table, r->row);
 
+    if (n == 0) /* wild */
+        return;
     if (c->claim_count + n > c->claim_cap) {
         c->claim_cap = 2 * (c->claim_count + n);
         c->claims = gf_realloc(c->claims, c->claim_cap * sizeof *c->claims);

@@ -15,9 +15,9 @@ typedef struct {
     gf_buf fields;         /* owned: what stands between SELECT and FROM */
     unsigned *columns;     /* owned: which column the i-th field is */
     unsigned count;
-    gf_value *row;         /* owned: a slot for each column, ABSENT where it is not read */
-    uint64_t *claims;      /* owned: scratch */
-    gf_arena arena;        /* of one row's values */
+    gf_value *row;    /* owned: a slot for each column, ABSENT where it is not read */
+    uint64_t *claims; /* owned: scratch */
+    gf_arena arena;   /* of one row's values */
 } gf_rows;
 
 /* All columns that are written or that a unique key needs, or those of `key` alone. */

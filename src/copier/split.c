@@ -28,8 +28,8 @@ typedef struct {
     const gf_key *key;
     const gf_column *lead; /* the leading key column */
     MYSQL *source;
-    gf_rows rows;          /* reads the key columns */
-    unsigned wanted;       /* ranges */
+    gf_rows rows;    /* reads the key columns */
+    unsigned wanted; /* ranges */
     unsigned range_rows;
     gf_buf cuts[MAX_RANGES]; /* canonical keys */
     unsigned count;
@@ -182,8 +182,8 @@ static bool read_extent(extent *e, splitter *s, gf_error *err)
         return gf_fail_context(err, "%s", s->table->label);
     row = mysql_fetch_row(res);
     lengths = row != NULL ? mysql_fetch_lengths(res) : NULL;
-    e->empty = row == NULL || row[0] == NULL || row[1] == NULL || lengths[0] >= sizeof e->low ||
-               lengths[1] >= sizeof e->high;
+    e->empty =
+        row == NULL || row[0] == NULL || row[1] == NULL || lengths[0] >= sizeof e->low || lengths[1] >= sizeof e->high;
     if (!e->empty) {
         e->low_len = lengths[0];
         e->high_len = lengths[1];
@@ -214,8 +214,9 @@ static void make_point(gf_value *v, gf_buf *bytes, const extent *e, spread how, 
     switch (how) {
     case SPREAD_SIGNED:
         v->kind = GF_V_INT;
-        v->i = (int64_t)(between((uint64_t)strtoll(e->low, NULL, 10) ^ SIGN, (uint64_t)strtoll(e->high, NULL, 10) ^ SIGN,
-                                 i, n) ^ SIGN);
+        v->i = (int64_t)(between((uint64_t)strtoll(e->low, NULL, 10) ^ SIGN,
+                                 (uint64_t)strtoll(e->high, NULL, 10) ^ SIGN, i, n) ^
+                         SIGN);
         break;
     case SPREAD_UNSIGNED:
         v->kind = GF_V_UINT;

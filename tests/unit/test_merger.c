@@ -445,7 +445,7 @@ typedef struct {
     gf_table table;
     gf_plan *plan;
     gf_merger *merger;
-    atomic_uint wrong;       /* violations seen */
+    atomic_uint wrong; /* violations seen */
     atomic_bool copied_all;
     atomic_ulong stop_record_at; /* RECORD_SHORT: the fence of the only chunk, 0: none */
 

@@ -19,8 +19,13 @@ static const gf_table *make_table(fixture *f, const char *type, int identity)
     *f = (fixture){0};
     f->column = (gf_column){.name = (char *)"id", .type_text = (char *)type};
     f->key = (gf_key){.name = (char *)"PRIMARY", .parts = &f->part, .part_count = 1};
-    f->table = (gf_table){.db = (char *)"d", .name = (char *)"t", .columns = &f->column, .column_count = 1,
-                          .keys = &f->key, .key_count = 1, .identity = identity};
+    f->table = (gf_table){.db = (char *)"d",
+                          .name = (char *)"t",
+                          .columns = &f->column,
+                          .column_count = 1,
+                          .keys = &f->key,
+                          .key_count = 1,
+                          .identity = identity};
     return &f->table;
 }
 
@@ -152,7 +157,8 @@ START_TEST(renew__starts_anew_when_the_identity_changed)
 {
     gf_plan *p = gf_plan_new();
     fixture old, now;
-    gf_range *first = gf_plan_add(p, make_table(&old, "int", 0), 0, none, gf_slice_str("g"), gf_slice_str("g"), true, 9);
+    gf_range *first =
+        gf_plan_add(p, make_table(&old, "int", 0), 0, none, gf_slice_str("g"), gf_slice_str("g"), true, 9);
     gf_range *second = gf_plan_add(p, &old.table, 1, gf_slice_str("g"), none, gf_slice_str("k"), false, 4);
 
     ck_assert(!gf_plan_renew(p, &old.table, make_table(&now, "bigint", 0)));
