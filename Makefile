@@ -4,9 +4,10 @@
 # make deps       install what building and testing need (Debian 12; root or sudo)
 # make test       deps, build, then all tests against real servers; closing line "N passed, N failed"
 # make demo       deps, build, then move a live database, be killed, go on, compare [SERVERS=mysql]
-# make unit | integration | fault | asan | tsan | fuzz | lint | format | docs | install | clean
+# make model      check the algorithm's models with spin, MODEL=quick | full | long (docs/model/README.md)
+# make unit | integration | fidelity | fidelity-long | fault | asan | tsan | fuzz | lint | format | docs | install | clean
 #
-# V=1 shows the commands; T=name narrows unit, integration, fault and tsan to test_name; KEEP=1 keeps the servers' data of a test run.
+# V=1 shows the commands; T=name narrows unit, integration, fidelity, fault and tsan to test_name; KEEP=1 keeps the servers' data of a test run.
 
 # One build folder per way of building: SAN= release, asan, tsan, fuzz.
 SAN     ?=
@@ -15,6 +16,7 @@ PREFIX  ?= /usr/local
 SERVERS ?= mariadb
 T       ?= *
 FUZZ_SECONDS ?= 60
+MODEL   ?= full
 
 ifeq ($(origin CC),default)
 CC      := gcc
@@ -65,6 +67,8 @@ program   = $(patsubst %.c,$(B)/%,$(wildcard $(1)))
 UNIT     := $(call program,tests/unit/test_$(T).c)
 INTEGRATION := $(call program,tests/integration/test_$(T).c)
 FAULT    := $(call program,tests/fault/test_$(T).c)
+FIDELITY := $(call program,tests/fidelity/test_$(T).c)
+FIDELITY_LONG := $(call program,tests/fidelity/long_*.c)
 FUZZ     := $(call program,tests/fuzz/fuzz_*.c)
 TOOLS    := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
 ALL_C    := $(SRC) $(wildcard tests/*/*.c bench/*.c)
@@ -72,8 +76,8 @@ ALL_H    := $(wildcard include/gfreplica/*.h src/*.h src/*/*.h tests/*/*.h bench
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all build deps test test-built unit integration fault asan tsan fuzz fuzz-built demo docs install clean \
-        distclean format lint test-programs tools unit-programs
+.PHONY: all build deps test test-built unit integration fidelity fidelity-long fault asan tsan fuzz fuzz-built demo docs install clean \
+        distclean format lint model test-programs tools unit-programs
 
 all: build
 
@@ -107,6 +111,10 @@ $(B)/tests/fault/%: $(B)/tests/fault/%.o $(HARNESS_OBJ) $(LIB)
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ $(CHECK_LIBS) $(PKG_LIBS) -lm
 
+$(B)/tests/fidelity/%: $(B)/tests/fidelity/%.o $(B)/tests/fidelity/fidelity.o $(HARNESS_OBJ) $(LIB)
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(CHECK_LIBS) $(PKG_LIBS) -lm
+
 $(B)/tools/%: $(B)/tests/tools/%.o $(HARNESS_OBJ) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK)
@@ -118,7 +126,7 @@ $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(LIB)
 
 tools: $(TOOLS)
 unit-programs: $(UNIT)
-test-programs: $(INTEGRATION) $(FAULT) $(TOOLS)
+test-programs: $(INTEGRATION) $(FIDELITY) $(FAULT) $(TOOLS)
 
 # --- tests -----------------------------------------------------------------------------------------------------------
 
@@ -131,7 +139,7 @@ test: deps
 
 test-built: build test-programs
 	@$(MAKE) SAN=asan unit-programs
-	@scripts/run-tests.sh $(UNIT:build/%=build/asan/%) $(INTEGRATION) $(FAULT)
+	@scripts/run-tests.sh $(UNIT:build/%=build/asan/%) $(INTEGRATION) $(FIDELITY) $(FAULT) docs/model/run.sh
 
 unit:
 	@$(MAKE) SAN=asan unit-programs
@@ -140,13 +148,23 @@ unit:
 integration: build test-programs
 	@scripts/run-tests.sh $(INTEGRATION)
 
+fidelity: build test-programs
+	@scripts/run-tests.sh $(FIDELITY)
+
+# What takes too long for every day: tens of thousands of tables (TABLES=n).
+fidelity-long: build $(FIDELITY_LONG)
+	@TEST_TIMEOUT=7200 scripts/run-tests.sh $(FIDELITY_LONG)
+
 fault: build test-programs
 	@scripts/run-tests.sh $(FAULT)
 
 # All tests with gfreplica itself built with the sanitizer as well.
 asan tsan:
 	@$(MAKE) SAN=$@ build unit-programs test-programs
-	@GFREPLICA=build/$@/gfreplica scripts/run-tests.sh $(foreach p,$(UNIT) $(INTEGRATION) $(FAULT),$(p:build/%=build/$@/%))
+	@GFREPLICA=build/$@/gfreplica scripts/run-tests.sh $(foreach p,$(UNIT) $(INTEGRATION) $(FIDELITY) $(FAULT),$(p:build/%=build/$@/%))
+
+model:
+	@docs/model/run.sh $(MODEL)
 
 fuzz:
 	@$(MAKE) SAN=fuzz CC=clang fuzz-built
@@ -176,7 +194,7 @@ format:
 lint:
 	clang-format --dry-run -Werror $(ALL_C) $(ALL_H)
 	clang -fsyntax-only $(LANG_FLAGS) $(CPPFLAGS) $(PKG_CFLAGS) $(WARN) $(ALL_C)
-	shellcheck scripts/*.sh .ci/run
+	shellcheck scripts/*.sh docs/model/run.sh .ci/run
 
 # The downloaded servers (.cache) stay; distclean takes them too.
 clean:

@@ -15,7 +15,7 @@ packages=(
     libzstd-dev zlib1g-dev uthash-dev libxxhash-dev
     # tests and checks
     check mariadb-server-core mariadb-client-core sysbench openssl curl
-    shellcheck clang-format
+    shellcheck clang-format spin
     # scripts/servers.sh fetches further servers with apt
     ca-certificates debian-archive-keyring xz-utils procps
     # real data for the demo
