@@ -328,6 +328,7 @@ bool cli_settle(cli_input *in, bool servers, gf_error *err)
     if (!settle_primary(in, err) || (servers && !servers_given(c, err)) || !settle_filter(&c->filter, err) ||
         !settle_bind(c, err) || !settle_names(c, err))
         return false;
+    c->filter.marker_db = c->marker_db;
     settle_logs(in);
     default_checkpoint_dir(c);
     c->progress_ms = c->progress_ms == 0 ? 10000 : c->progress_ms;

@@ -113,6 +113,8 @@ bool gf_start_connect(gf_job *j, gf_error *err)
     pthread_mutex_unlock(&j->lock);
     if (!check_identity(j, err))
         return false;
+    /* No thread runs yet. What names mean is the source's to say, and the stream asks the filter too. */
+    j->config->filter.fold_case = j->source_info.lower_case != 0;
     if (j->state.source_identity[0] == '\0')
         memcpy(j->state.source_identity, j->source_info.identity, sizeof j->state.source_identity);
     return true;
@@ -187,6 +189,8 @@ static bool load_catalog(gf_job *j, gf_error *err)
     if (!have_schema)
         return gf_catalog_load(j->catalog, j->source, j->source_info.flavor, &j->config->filter, &j->left_out, err) ||
                gf_fail_context(err, "read the source's schema");
+    if (j->config->filter.fold_case)
+        gf_catalog_fold_case(j->catalog);
     for (size_t i = 0; i < j->loaded.table_count; i++) {
         gf_catalog_put(j->catalog, j->loaded.tables[i].table);
         j->loaded.tables[i].table = NULL;
@@ -464,7 +468,7 @@ static bool begin_job(gf_job *j, gf_error *err)
 
 static bool resume_job(gf_job *j, gf_marker_content *m, gf_error *err)
 {
-    if (strcmp(m->stage, "done") == 0 && !j->resumed)
+    if (strcmp(m->stage, "done") == 0 && !j->begun)
         return gf_fail(err, GF_ERR_CONFIG,
                        "the target's %s holds a finished job '%s': drop that database or give this job another name "
                        "(--job)",
@@ -472,7 +476,7 @@ static bool resume_job(gf_job *j, gf_marker_content *m, gf_error *err)
     if (strcmp(m->source_identity, j->state.source_identity) != 0 && !same_history(j, err))
         return gf_fail_context(err, "job '%s' in the target's %s is of the source %s", j->config->job,
                                j->config->marker_db, m->source_identity);
-    if (!j->resumed)
+    if (!j->begun)
         gf_log_warn(
             "the checkpoint directory is empty but the target knows job '%s': going on from its marker with the "
             "schema that the source has now",

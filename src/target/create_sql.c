@@ -394,6 +394,35 @@ static bool on_default(struct rewrite *r, gf_error *err)
     return true;
 }
 
+static bool is_ascii(const token *k)
+{
+    for (size_t i = 0; i < k->len; i++)
+        if ((unsigned char)k->text[i] >= 0x80)
+            return false;
+    return true;
+}
+
+/*
+ * _utf8mb4'it\'s' in a DEFAULT, a CHECK or a generated column, as MySQL prints its literals. MariaDB stores such an
+ * expression as text, and forgets to escape what stands behind an introducer (10.11, 11.8: its own text is a syntax
+ * error to it then). Our connection is utf8mb4, so that ASCII and UTF-8 mean the same without.
+ */
+static bool on_introducer(struct rewrite *r, gf_error *err)
+{
+    const token *k = &r->tokens[r->at], *text = k + 1;
+    bool same = is_ascii(text) || strncmp(k->text, "_utf8", 5) == 0;
+
+    if (!to_mariadb(r) || memchr(text->text, '\\', text->len) == NULL) {
+        copy(r, k);
+        r->at++;
+        return true;
+    }
+    if (!same)
+        return refuse(r, err, k->text, k->len + text->len, "MariaDB can't store this literal");
+    r->at++;
+    return true;
+}
+
 /* MariaDB has no NOT NULL for generated columns; their values are the same without it. */
 static bool on_generated(struct rewrite *r, gf_error *err)
 {
@@ -591,6 +620,8 @@ static bool handle_word(struct rewrite *r, gf_error *err)
 
     if (!check_refused(r, err))
         return false;
+    if (k->text[0] == '_' && k[1].kind == TOK_STRING)
+        return on_introducer(r, err);
     for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++)
         if (is_word(k, handlers[i].word))
             return handlers[i].handle(r, err);
