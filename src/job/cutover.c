@@ -116,6 +116,8 @@ out:
 static bool begin(struct pipeline *p, gf_error *err)
 {
     gf_stage_enter(p->job, GF_STAGE_CUTOVER);
+    if (!gf_progress_save(p->job, err)) /* the lock may take its time */
+        return false;
     gf_progress_callbacks(p->job);
     if (!call_lock(p, err))
         return false;

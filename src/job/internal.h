@@ -74,11 +74,13 @@ struct pipeline {
     gf_applier *applier;
     gf_copier *copier;
     uint64_t next_poll_ms, next_save_ms, next_rate_ms, next_callback_ms, next_state_ms, next_line_ms;
+    gf_stage saved_stage;    /* as in the last checkpoint */
+    bool saved_request;      /* and cutover_requested */
     bool copy_complete;      /* stage is streaming or later */
     gf_position exact_after; /* replays are behind us from here on */
     bool exact;
     bool limit_set, lock_called;
-    uint64_t limit_ms; /* when it was set */
+    uint64_t limit_ms;      /* when it was set */
     gf_position source_end; /* polled */
     bool has_end;
     /* for rates */

@@ -347,6 +347,18 @@ static void run_callbacks(struct pipeline *p)
     }
 }
 
+/* A change of stage and a request are remembered at once. */
+static bool has_news(struct pipeline *p)
+{
+    bool requested = atomic_load(&p->job->cutover_requested), news;
+    gf_stage stage = gf_stage_now(p->job);
+
+    news = stage != p->saved_stage || requested != p->saved_request;
+    p->saved_stage = stage;
+    p->saved_request = requested;
+    return news;
+}
+
 bool gf_progress_tick(struct pipeline *p, gf_error *err)
 {
     uint64_t now = gf_now_ms();
@@ -361,7 +373,7 @@ bool gf_progress_tick(struct pipeline *p, gf_error *err)
         show_line(p, now);
         p->next_rate_ms = now + RATE_MS;
     }
-    if (now >= p->next_save_ms) {
+    if (now >= p->next_save_ms || has_news(p)) {
         uint64_t took;
 
         if (!gf_progress_save(p->job, err))
