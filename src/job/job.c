@@ -372,5 +372,5 @@ int gf_job_run(gf_job *j)
     j->control = NULL;
     gf_checkpoint_close(j->checkpoint);
     j->checkpoint = NULL;
-    return code;
+    return (int)code;
 }
