@@ -200,7 +200,7 @@ static bool start(struct pipeline *p, gf_error *err)
            start_copier(p, err);
 }
 
-/* Order matters: first nobody waits any more, then the threads are joined, those that feed before those that eat. */
+/* Order matters: first nobody waits any more, then the threads are joined; who calls another ends before it. */
 static void stop(struct pipeline *p)
 {
     if (p->copier != NULL)
@@ -209,11 +209,11 @@ static void stop(struct pipeline *p)
         gf_stream_stop(p->stream);
     if (p->applier != NULL)
         gf_applier_stop(p->applier);
-    gf_copier_join(p->copier);
-    p->copier = NULL;
     gf_stream_join(p->stream);
-    gf_applier_join(p->applier);
+    gf_applier_join(p->applier); /* its writers tell the copier of chunks until they end */
     p->applier = NULL;
+    gf_copier_join(p->copier); /* and the copier uses the stream's merger until it ends */
+    p->copier = NULL;
     gf_stream_free(p->stream);
     p->stream = NULL;
     gf_position_free(&p->exact_after);

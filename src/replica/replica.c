@@ -362,7 +362,7 @@ bool gf_replica_read(gf_slice *event, gf_replica *r, gf_error *err)
     *event = raw;
     if (!is_description && !r->checksums)
         return true;
-    if (raw.len < GF_EVENT_HEADER + CRC_LEN + 1)
+    if (raw.len < GF_EVENT_HEADER + CRC_LEN) /* STOP has no body */
         return gf_fail(err, GF_ERR_DATA, "read the binlog of %s: an event of %zu bytes is too short for its checksum",
                        r->address, raw.len);
     if (!verify_checksum(r, raw, &head, err) || (is_description && !learn_algorithm(r, raw, err)))
