@@ -266,6 +266,32 @@ static bool check_engines(gf_check *c, gf_error *err)
     return ok;
 }
 
+/* MySQL lets a table without transactions be written by a statement of its own only, never beside others or the marker:
+   in such a transaction it could not say by one GTID what was done. */
+static bool check_gtid_consistency(gf_check *c, gf_error *err)
+{
+    gf_check_names names = {0};
+    char *value = NULL;
+
+    for (size_t i = 0; i < c->table_count; i++)
+        if (!c->tables[i]->transactional)
+            gf_check_name(&names, c->tables[i]->label);
+    if (names.count > 0 && !gf_check_variable(&value, c->target, "enforce_gtid_consistency", err)) {
+        gf_check_names_free(&names);
+        return false;
+    }
+    if (value != NULL && (strcasecmp(value, "ON") == 0 || strcmp(value, "1") == 0))
+        gf_check_problem(
+            c,
+            "target: enforce_gtid_consistency is ON, so that rows of engines without transactions can't be "
+            "written together with others: %s: give them ENGINE=InnoDB, leave them out, or use a target "
+            "without it",
+            gf_check_names_text(&names));
+    free(value);
+    gf_check_names_free(&names);
+    return true;
+}
+
 /* Collations are told above, once for all tables: a definition is tried with those that are missing left aside. */
 static bool is_about_collation(const gf_error *err)
 {
@@ -430,6 +456,8 @@ bool gf_check_tables(gf_check *c, gf_error *err)
     check_keys(c);
     check_collisions(c);
     check_marker_name(c);
+    if (!check_gtid_consistency(c, err))
+        return false;
     if (c->begun) /* the tables are there, with all that they need */
         return true;
     check_members(c);

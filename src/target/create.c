@@ -45,6 +45,10 @@ static char *plain_type(const gf_column *c)
         break;
     }
     gf_buf_add(&out, p, (size_t)(end - p));
+    if (strncmp(p, "geomcollection", 14) == 0) { /* MySQL's name for it since 8.0 */
+        gf_buf_reset(&out);
+        gf_buf_str(&out, "geometrycollection");
+    }
     text = gf_strdup(gf_buf_cstr(&out));
     gf_buf_free(&out);
     return text;

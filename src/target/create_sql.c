@@ -435,6 +435,18 @@ static bool on_generated(struct rewrite *r, gf_error *err)
     return true;
 }
 
+/* MySQL's name for it since 8.0, which MariaDB has not. */
+static bool on_geomcollection(struct rewrite *r, gf_error *err)
+{
+    (void)err;
+    if (to_mariadb(r) && r->column != NULL)
+        gf_buf_str(&r->out, "geometrycollection");
+    else
+        copy(r, &r->tokens[r->at]);
+    r->at++;
+    return true;
+}
+
 /* ---- options ---- */
 
 enum { ANY_FLAVOR = GF_FLAVOR_MYSQL | GF_FLAVOR_MARIADB };
@@ -580,8 +592,10 @@ static const struct {
     const char *word;
     bool (*handle)(struct rewrite *r, gf_error *err);
 } handlers[] = {
-    {"REFERENCES", on_references}, {"COLLATE", on_collate},   {"CHARSET", on_charset},  {"CHARACTER", on_character},
-    {"DEFAULT", on_default},       {"VIRTUAL", on_generated}, {"STORED", on_generated},
+    {"REFERENCES", on_references}, {"COLLATE", on_collate},
+    {"CHARSET", on_charset},       {"CHARACTER", on_character},
+    {"DEFAULT", on_default},       {"VIRTUAL", on_generated},
+    {"STORED", on_generated},      {"GEOMCOLLECTION", on_geomcollection},
 };
 
 static const gf_column *find_column(const gf_table *t, const token *k)

@@ -196,6 +196,26 @@ static bool is_expected(const gf_stmt *stmt, unsigned code, const char *text)
     return found;
 }
 
+/* "write db.t (id=5)": with the key where the statement holds one row. Owned by the caller. */
+static char *describe(const gf_stmt *stmt)
+{
+    gf_buf text = {0};
+
+    gf_buf_str(&text, stmt->deletes ? "delete from " : "write ");
+    gf_row_label(&text, stmt->table, stmt->rows == 1 ? stmt->key : (gf_slice){0});
+    gf_buf_cstr(&text);
+    return (char *)text.data;
+}
+
+static bool statement_context(const gf_stmt *stmt, gf_error *err)
+{
+    char *what = describe(stmt);
+
+    gf_fail_context(err, "%s", what);
+    free(what);
+    return false;
+}
+
 static bool check_warnings(gf_writer *w, const gf_stmt *stmt, gf_error *err)
 {
     unsigned count = mysql_warning_count(w->db);
@@ -213,13 +233,13 @@ static bool check_warnings(gf_writer *w, const gf_stmt *stmt, gf_error *err)
         const char *text = row[2] != NULL ? row[2] : "";
 
         if (!is_harmless(code) && !is_expected(stmt, code, text))
-            ok = gf_fail(err, GF_ERR_DATA, "write %s: the target warns: %s (%u)", stmt->table->label, text, code);
+            ok = gf_fail(err, GF_ERR_DATA, "the target warns: %s (%u)", text, code);
     }
     if (ok && mysql_num_rows(res) < count) /* what is not listed cannot be judged */
-        ok = gf_fail(err, GF_ERR_DATA, "write %s: the target has %u warnings and lists only %" PRIu64,
-                     stmt->table->label, count, (uint64_t)mysql_num_rows(res));
+        ok = gf_fail(err, GF_ERR_DATA, "the target has %u warnings and lists only %" PRIu64, count,
+                     (uint64_t)mysql_num_rows(res));
     mysql_free_result(res);
-    return ok;
+    return ok || statement_context(stmt, err);
 }
 
 /* ---- affected rows ---- */
@@ -284,8 +304,13 @@ static bool run_statement(void *ctx, const gf_stmt *stmt, gf_error *err)
 
     if (stmt->relaxed && !execute_text(w, w->relaxed, err))
         return false;
-    if (mysql_real_query(w->db, (const char *)stmt->sql.data, (unsigned long)stmt->sql.len) != 0)
-        return gf_fail_mysql(err, w->db, "%s %s", stmt->deletes ? "delete from" : "write", stmt->table->label);
+    if (mysql_real_query(w->db, (const char *)stmt->sql.data, (unsigned long)stmt->sql.len) != 0) {
+        char *what = describe(stmt);
+
+        gf_fail_mysql(err, w->db, "%s", what);
+        free(what);
+        return false;
+    }
     affected = mysql_affected_rows(w->db);
     if (!check_warnings(w, stmt, err) || (stmt->relaxed && !execute_text(w, w->strict, err)))
         return false;
@@ -355,9 +380,9 @@ static uint64_t rows_written(const gf_chunk *c)
     return rows;
 }
 
-static bool write_chunk(gf_writer *w, const gf_chunk *c, gf_error *err)
+static bool write_chunk(gf_writer *w, const gf_chunk *c, bool single, gf_error *err)
 {
-    gf_sql_options o = sql_options(w, CHUNK_AIM, false);
+    gf_sql_options o = sql_options(w, CHUNK_AIM, single);
     struct run run = {.w = w};
     gf_slice frontier = gf_slice_of(c->frontier.data, c->frontier.len);
     gf_buf sql = {0};
@@ -377,7 +402,7 @@ static bool write_chunk(gf_writer *w, const gf_chunk *c, gf_error *err)
 static bool write_item(gf_writer *w, const gf_item *item, bool single, gf_error *err)
 {
     if (item->chunk != NULL)
-        return write_chunk(w, item->chunk, err);
+        return write_chunk(w, item->chunk, single, err);
     return write_batch(w, item->batch, single, err) && mark_batch(w, item, err);
 }
 
@@ -436,7 +461,8 @@ static bool try_again(gf_writer *w, gf_item *item, struct attempts *a, gf_error 
 {
     uint64_t now = gf_now_ms();
 
-    if (err->kind == GF_ERR_DIVERGED && !a->single) {
+    /* Once more row by row: it will fail again, and the message names the row. */
+    if ((err->kind == GF_ERR_DIVERGED || err->kind == GF_ERR_DATA) && !is_lock_conflict(err) && !a->single) {
         a->single = true;
         return roll_back(w, err);
     }

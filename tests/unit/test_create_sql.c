@@ -168,6 +168,20 @@ START_TEST(create_sql__stands_a_definition_cut_short_anywhere)
 }
 END_TEST
 
+START_TEST(create_sql__what_mariadb_cannot_read_gets_its_own_spelling)
+{
+    const char *mysql_text = "CREATE TABLE `t` (`a` int, `x` text DEFAULT (concat(_utf8mb4'y',_latin1'it\\'s')))";
+
+    rewrite(mysql_text, &mysql9, &maria10,
+            "CREATE TABLE `e`.`t` (`a` int, `x` text DEFAULT (concat(_utf8mb4'y','it\\'s')))");
+    rewrite(mysql_text, &mysql9, &mysql9,
+            "CREATE TABLE `e`.`t` (`a` int, `x` text DEFAULT (concat(_utf8mb4'y',_latin1'it\\'s')))");
+    refused("CREATE TABLE `t` (`a` int, `x` text DEFAULT (_latin1'\\'\xc3\xa9'))", &mysql9, &maria10, "literal");
+    rewrite("CREATE TABLE `t` (`a` geomcollection)", &mysql9, &maria10,
+            "CREATE TABLE `e`.`t` (`a` geometrycollection)");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("create_sql");
@@ -178,6 +192,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, setup, NULL);
     tcase_add_test(tc, create_sql__renames_the_table_and_what_it_refers_to);
+    tcase_add_test(tc, create_sql__what_mariadb_cannot_read_gets_its_own_spelling);
     tcase_add_test(tc, create_sql__leaves_a_table_for_the_same_version_alone);
     tcase_add_test(tc, create_sql__maps_collations_and_spells_out_defaults);
     tcase_add_test(tc, create_sql__turns_mysqls_comments_into_mariadbs_words);
