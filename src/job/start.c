@@ -497,11 +497,12 @@ static bool resume_job(gf_job *j, gf_marker_content *m, gf_error *err)
 
 /* Without a marker the checkpoint's own position and frontiers are what is known (rule R4), and what this process
    has committed since. */
-static void resume_without_marker(gf_job *j)
+static bool resume_without_marker(gf_job *j)
 {
     gf_position_copy(&j->start, &j->state.position);
     if (j->had_attempt)
         gf_plan_rewind(j->plan); /* else the plan is made from the checkpoint */
+    return true;
 }
 
 static bool open_marker(gf_job *j, gf_error *err)
@@ -524,7 +525,7 @@ static bool open_marker(gf_job *j, gf_error *err)
 static bool read_position(gf_job *j, gf_error *err)
 {
     gf_marker_content m = {0};
-    bool ok = true;
+    bool ok = false;
 
     if (!open_marker(j, err) || (j->marker != NULL && !gf_marker_claim(&m, j->marker, j->target, err)))
         goto out;
@@ -539,7 +540,7 @@ static bool read_position(gf_job *j, gf_error *err)
                 "checkpoint directory",
                 j->config->marker_db, j->config->job);
     else
-        resume_without_marker(j);
+        ok = resume_without_marker(j);
     if (ok && m.exists && strcmp(m.stage, "done") == 0)
         gf_stage_enter(j, GF_STAGE_DONE);
 out:
