@@ -8,6 +8,7 @@
 #include "builder.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 #include "gfreplica/literal.h"
 
@@ -123,27 +124,66 @@ bool gf_builder_row(gf_builder *b, gf_merger *merger, const gf_table *t, gf_op o
     return !too_large(b) || send_piece(b, err);
 }
 
+/* From change `first` on, what the source has undone: tables of engines without transactions stay as they were. */
+static void undo(gf_builder *b, size_t first)
+{
+    size_t kept = first;
+
+    for (size_t i = first; i < b->batch->count; i++) {
+        if (!b->batch->changes[i].table->transactional)
+            b->batch->changes[kept++] = b->batch->changes[i];
+    }
+    b->batch->count = kept;
+}
+
+static bool is_ascii(gf_slice name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.data[i] >= 0x80)
+            return false;
+    }
+    return true;
+}
+
+/* The servers compare names without regard to case (and accents); *unsure when only they can tell. */
+static bool same_name(gf_slice a, gf_slice b, bool *unsure)
+{
+    if (gf_slice_eq(a, b))
+        return true;
+    *unsure = *unsure || !is_ascii(a) || !is_ascii(b);
+    return a.len == b.len && strncasecmp((const char *)a.data, (const char *)b.data, a.len) == 0;
+}
+
+/* How many savepoints there are up to the last of that name; 0 when it is not known. */
+static size_t find_savepoint(const gf_builder *b, gf_slice name)
+{
+    bool unsure = false;
+
+    for (size_t i = b->savepoint_count; i > 0; i--) {
+        const gf_buf *other = &b->savepoints[i - 1].name;
+
+        if (same_name(name, gf_slice_of(other->data, other->len), &unsure))
+            return unsure ? 0 : i;
+    }
+    return 0;
+}
+
+static bool undo_to_savepoint(gf_builder *b, gf_slice name, gf_error *err)
+{
+    size_t found = find_savepoint(b, name);
+
+    if (found == 0 || b->in_pieces)
+        return gf_fail(err, GF_ERR_DATA, "ROLLBACK TO a savepoint %s: cannot be applied exactly",
+                       found == 0 ? "that was not seen" : "in a transaction larger than a batch");
+    undo(b, b->savepoints[found - 1].changes);
+    drop_savepoints(b, found);
+    return true;
+}
+
 bool gf_builder_savepoint(gf_builder *b, gf_slice name, bool rollback_to, gf_error *err)
 {
-    size_t i = b->savepoint_count;
-
-    while (i > 0 && !gf_slice_eq(name, gf_slice_of(b->savepoints[i - 1].name.data, b->savepoints[i - 1].name.len)))
-        i--;
-    if (rollback_to) {
-        size_t kept;
-
-        if (i == 0 || b->in_pieces)
-            return gf_fail(err, GF_ERR_DATA, "ROLLBACK TO a savepoint %s: cannot be applied exactly",
-                           i == 0 ? "that was not seen" : "in a transaction larger than a batch");
-        kept = b->savepoints[i - 1].changes;
-        for (size_t k = kept; k < b->batch->count; k++) {
-            if (!b->batch->changes[k].table->transactional) /* those stay done on the source */
-                b->batch->changes[kept++] = b->batch->changes[k];
-        }
-        b->batch->count = kept;
-        drop_savepoints(b, i);
-        return true;
-    }
+    if (rollback_to)
+        return undo_to_savepoint(b, name, err);
     if (b->savepoint_count == b->savepoint_cap) {
         b->savepoint_cap = b->savepoint_cap == 0 ? 8 : 2 * b->savepoint_cap;
         b->savepoints = gf_realloc(b->savepoints, b->savepoint_cap * sizeof *b->savepoints);
@@ -173,9 +213,16 @@ bool gf_builder_rollback(gf_builder *b, gf_error *err)
         return gf_fail(err, GF_ERR_DATA,
                        "a transaction larger than a batch was rolled back: cannot be undone exactly; "
                        "start again with a larger --batch-bytes");
+    undo(b, b->txn_changes);
+    if (b->batch->count == b->txn_changes)
+        b->batch->claim_count = b->txn_claims;
+    return true;
+}
+
+void gf_builder_withdraw(gf_builder *b)
+{
     b->batch->count = b->txn_changes;
     b->batch->claim_count = b->txn_claims;
-    return true;
 }
 
 void gf_builder_moved(gf_builder *b, const gf_position *pos)

@@ -33,7 +33,10 @@ GF_MUST_CHECK bool gf_builder_row(gf_builder *b, gf_merger *merger, const gf_tab
 GF_MUST_CHECK bool gf_builder_savepoint(gf_builder *b, gf_slice name, bool rollback_to, gf_error *err);
 /* The transaction is complete: the batch may be submitted from now on. */
 GF_MUST_CHECK bool gf_builder_commit(gf_builder *b, const gf_position *end, uint64_t commit_us, gf_error *err);
+/* The transaction is undone, but for what it did to tables of engines without transactions: that stays. */
 GF_MUST_CHECK bool gf_builder_rollback(gf_builder *b, gf_error *err);
+/* All of the current transaction's changes go: they are kept elsewhere (XA). */
+void gf_builder_withdraw(gf_builder *b);
 /* Keys of the changes from this one on go into the merger (those that did not come through gf_builder_row). */
 void gf_builder_record(gf_builder *b, gf_merger *merger, size_t change);
 /* The position moved without a change. */

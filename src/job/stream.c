@@ -250,7 +250,9 @@ static bool on_rollback(void *ctx, const gf_position *end, gf_error *err)
     if (!gf_builder_rollback(&s->builder, err))
         return name_transaction(s, err);
     gf_merger_undone(s->merger);
-    return on_moved(ctx, end, err);
+    if (gf_builder_untouched(&s->builder))
+        return on_moved(ctx, end, err);
+    return on_commit(ctx, end, err); /* of what can't be rolled back on the source either */
 }
 
 /* PREPARE: the changes leave the batch and wait in the marker and in memory (rule S4). What was recorded of them must
@@ -268,8 +270,7 @@ static bool xa_prepare(gf_stream *s, gf_slice xid, const gf_position *end, gf_er
         return false;
     if (any)
         gf_merger_undone(s->merger);
-    if (!gf_builder_rollback(b, err))
-        return false;
+    gf_builder_withdraw(b);
     if (s->opt.marker != NULL) {
         gf_marker_xa_keep_sql(&sql, s->opt.marker, xid, gf_xa_find(&s->xa, xid));
         gf_batch_statement(b->batch, gf_slice_of(sql.data, sql.len));
@@ -340,16 +341,27 @@ static const gf_stmt_object *selected_object(const gf_stream *s, const gf_statem
     return NULL;
 }
 
-static bool refuse_statement(gf_stream *s, const gf_statement *st, const gf_stmt_object *o, gf_error *err)
+static bool refuse_change(gf_stream *s, const gf_statement *st, const gf_stmt_object *o, gf_error *err)
 {
-    int sql_len = st->sql.len > 200 ? 200 : (int)st->sql.len;
-
-    if (st->kind == GF_STMT_DML)
+    if (o != NULL)
         gf_fail(err, GF_ERR_DATA,
                 "%s of %.*s.%.*s is logged as a statement: only row format can be applied exactly; set "
                 "binlog_format=ROW for every session and start the job anew",
                 st->verb, (int)o->db_len, o->db, (int)o->table_len, o->table);
-    else if (st->kind == GF_STMT_DDL)
+    else
+        gf_fail(err, GF_ERR_DATA,
+                "%s of %.*s.%.*s, which is not selected, is logged as a statement: triggers and functions may change "
+                "selected tables with it unseen; set binlog_format=ROW for every session and start the job anew",
+                st->verb, (int)st->objects[0].db_len, st->objects[0].db, (int)st->objects[0].table_len,
+                st->objects[0].table);
+    return name_transaction(s, err);
+}
+
+static bool refuse_statement(gf_stream *s, const gf_statement *st, const gf_stmt_object *o, gf_error *err)
+{
+    int sql_len = st->sql.len > 200 ? 200 : (int)st->sql.len;
+
+    if (st->kind == GF_STMT_DDL)
         gf_fail(err, GF_ERR_DATA, "%s of %.*s.%.*s: definitions must not change during the move; start the job anew",
                 st->verb, (int)o->db_len, o->db, (int)o->table_len, o->table);
     else
@@ -363,7 +375,9 @@ static bool on_statement(void *ctx, const gf_statement *st, bool inside, const g
     gf_stream *s = ctx;
     const gf_stmt_object *o = selected_object(s, st);
 
-    if (st->kind == GF_STMT_UNKNOWN || (st->kind != GF_STMT_OTHER && o != NULL))
+    if (st->kind == GF_STMT_DML) /* whatever it names: it may fire triggers */
+        return refuse_change(s, st, o, err);
+    if (st->kind == GF_STMT_UNKNOWN || (st->kind == GF_STMT_DDL && o != NULL))
         return refuse_statement(s, st, o, err);
     return inside || on_moved(ctx, end, err);
 }

@@ -331,6 +331,7 @@ static const struct definition {
     {NULL, "REFERENCE", "SPATIAL REFERENCE SYSTEM", NULL},
     {NULL, "INSTANCE", "INSTANCE", NULL},
     {NULL, "PREPARE", "PREPARE", NULL},
+    {NULL, "LIBRARY", "LIBRARY", NULL},
 };
 
 static const struct definition *definition_at(const scanner *s, const char *verb)
@@ -340,6 +341,21 @@ static const struct definition *definition_at(const scanner *s, const char *verb
             return &definitions[i];
     }
     return NULL;
+}
+
+/* A query in it makes it a change in statement format: under row format CREATE TABLE ... SELECT is logged as a
+   definition and rows. No name or expression that may stand there has the reserved word unquoted. */
+static bool has_query(const scanner *s)
+{
+    gf_lexer lx = s->lx;
+    bool values = false;
+
+    for (gf_token t = gf_lexer_next(&lx); t.kind != GF_TOK_END; t = gf_lexer_next(&lx)) {
+        if (gf_token_is(&t, "SELECT") || (values && gf_token_is(&t, "ROW")))
+            return true;
+        values = gf_token_is(&t, "VALUES");
+    }
+    return false;
 }
 
 /* Between verb and object stand modifiers (OR REPLACE, UNIQUE, DEFINER=x, ...): the object is the first known word. */
@@ -353,6 +369,10 @@ static gf_stmt_kind scan_definition(scanner *s, const char *verb)
     if (d == NULL)
         return GF_STMT_UNKNOWN;
     s->out->verb = d->name;
+    if (d->scan == create_table && has_query(s)) {
+        advance(s);
+        return d->scan(s) ? GF_STMT_DML : GF_STMT_UNKNOWN;
+    }
     if (d->scan == NULL || temporary) /* temporary tables never leave their session under row format */
         return GF_STMT_OTHER;
     advance(s);
@@ -444,6 +464,21 @@ static gf_stmt_kind scan_set(scanner *s, const char *verb)
     return scan_verb(s);
 }
 
+/* ANALYZE TABLE; MariaDB's ANALYZE [FORMAT=JSON] in front of a change carries it out. */
+static gf_stmt_kind scan_analyze(scanner *s, const char *verb)
+{
+    static const char *const tables[] = {"TABLE", "TABLES", "LOCAL", "NO_WRITE_TO_BINLOG", NULL};
+
+    s->out->verb = verb;
+    if (is_one_of(s, tables))
+        return GF_STMT_OTHER;
+    if (accept(s, "FORMAT")) {
+        accept_sign(s, '=');
+        advance(s);
+    }
+    return scan_verb(s);
+}
+
 static gf_stmt_kind scan_other(scanner *s, const char *verb)
 {
     s->out->verb = verb;
@@ -457,7 +492,7 @@ static const struct {
     {"CREATE", scan_definition}, {"ALTER", scan_definition}, {"DROP", scan_definition}, {"RENAME", scan_definition},
     {"TRUNCATE", scan_truncate}, {"INSERT", scan_insert},    {"REPLACE", scan_insert},  {"UPDATE", scan_references},
     {"DELETE", scan_references}, {"LOAD", scan_load},        {"WITH", scan_with},       {"SET", scan_set},
-    {"GRANT", scan_other},       {"REVOKE", scan_other},     {"FLUSH", scan_other},     {"ANALYZE", scan_other},
+    {"GRANT", scan_other},       {"REVOKE", scan_other},     {"FLUSH", scan_other},     {"ANALYZE", scan_analyze},
     {"OPTIMIZE", scan_other},    {"REPAIR", scan_other},     {"CHECK", scan_other},     {"CHECKSUM", scan_other},
     {"INSTALL", scan_other},     {"UNINSTALL", scan_other},  {"CHANGE", scan_other},    {"RESET", scan_other},
     {"PURGE", scan_other},       {"START", scan_other},      {"STOP", scan_other},      {"CACHE", scan_other},
