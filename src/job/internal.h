@@ -78,7 +78,7 @@ struct pipeline {
     bool saved_request;      /* and cutover_requested */
     bool copy_complete;      /* stage is streaming or later */
     gf_position exact_after; /* replays are behind us from here on */
-    bool exact;
+    gf_position copied_at;   /* scheduled when the last chunk was committed */
     bool limit_set, lock_called;
     uint64_t limit_ms;      /* when it was set */
     gf_position source_end; /* polled */

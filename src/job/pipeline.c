@@ -217,6 +217,7 @@ static void stop(struct pipeline *p)
     gf_stream_free(p->stream);
     p->stream = NULL;
     gf_position_free(&p->exact_after);
+    gf_position_free(&p->copied_at);
     gf_position_free(&p->source_end);
 }
 
@@ -229,26 +230,31 @@ static bool failed(struct pipeline *p, gf_error *err)
            (p->copier != NULL && gf_copier_failed(p->copier, err));
 }
 
+static bool applied(gf_job *j, const gf_position *pos)
+{
+    bool yes;
+
+    pthread_mutex_lock(&j->lock);
+    yes = j->state.position.file[0] != '\0' && gf_position_cmp(&j->state.position, pos) >= 0;
+    pthread_mutex_unlock(&j->lock);
+    return yes;
+}
+
+/* The copy is complete when every chunk is committed, the marker has passed what was scheduled then, and replays are
+   behind us (rule C2: a chunk cannot claim a row that was deleted before it was read, so until that DELETE is committed
+   a reader of the target may see it gone too early). From here on the target shows the source's history, and affected
+   rows must be what the stream promises. */
 static void complete_copy(struct pipeline *p)
 {
     if (p->copy_complete || !gf_plan_done(p->job->plan) || !gf_merger_idle(gf_stream_merger(p->stream)))
         return;
-    p->copy_complete = true;
-    gf_stage_enter(p->job, GF_STAGE_STREAMING);
-}
-
-static void become_exact(struct pipeline *p)
-{
-    gf_position at = {0};
-
-    if (p->exact || !p->copy_complete)
+    if (p->copied_at.file[0] == '\0')
+        gf_stream_scheduled(p->stream, &p->copied_at);
+    if (!applied(p->job, &p->copied_at) || !applied(p->job, &p->exact_after))
         return;
-    gf_stream_scheduled(p->stream, &at);
-    if (at.file[0] != '\0' && gf_position_cmp(&at, &p->exact_after) >= 0) {
-        p->exact = true;
-        gf_stream_exact(p->stream, true);
-    }
-    gf_position_free(&at);
+    p->copy_complete = true;
+    gf_stream_exact(p->stream, true);
+    gf_stage_enter(p->job, GF_STAGE_STREAMING);
 }
 
 static void nap(gf_job *j)
@@ -267,7 +273,6 @@ static bool watch(struct pipeline *p, gf_error *err)
         if (gf_stop_wanted(p->job, err) || failed(p, err) || !gf_progress_tick(p, err))
             return false;
         complete_copy(p);
-        become_exact(p);
         if (p->copy_complete && !gf_cutover_step(p, &done, err))
             return false;
         if (!done)
