@@ -70,6 +70,7 @@ typedef struct {
     unsigned chunk_bytes, chunk_ms; /* aim of a chunk's size and of its read time */
     unsigned range_rows;            /* tables larger than this are split into ranges */
     bool allow_existing;            /* AllowExistingTargetTable */
+    bool allow_statements;          /* statement-format changes of unselected tables do not stop the run */
     bool lock_keyless;              /* MySQL: FLUSH TABLES t WITH READ LOCK for keyless tables is allowed */
     bool no_marker;                 /* never use a marker, checkpoint only */
     bool take_over;                 /* a marker of another job in our tables is replaced */

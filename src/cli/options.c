@@ -198,6 +198,10 @@ const cli_option cli_options[] = {
     {.flag = "lock-keyless-tables", .json = "LockKeylessTables", .type = OPT_BOOL, .offset = CONF(lock_keyless),
      .section = SECTION_COPY,
      .help = "MySQL: tables without a usable key may be locked (FLUSH TABLES ... WITH READ LOCK) while they are read"},
+    {.flag = "allow-unselected-statements", .json = "AllowUnselectedStatements", .type = OPT_BOOL,
+     .offset = CONF(allow_statements), .section = SECTION_COPY,
+     .help = "changes in statement format of tables that are not moved do not stop the run: only where no trigger, "
+             "function or foreign key of theirs changes tables that are"},
 
     {.flag = "memory", .json = "MemoryLimit", .type = OPT_SIZE, .initial = "96M", .offset = CONF(memory_bytes),
      .section = SECTION_LIMITS, .help = "queues and batches in all; at least 16M"},

@@ -351,7 +351,8 @@ static bool refuse_change(gf_stream *s, const gf_statement *st, const gf_stmt_ob
     else
         gf_fail(err, GF_ERR_DATA,
                 "%s of %.*s.%.*s, which is not selected, is logged as a statement: triggers and functions may change "
-                "selected tables with it unseen; set binlog_format=ROW for every session and start the job anew",
+                "selected tables with it unseen; set binlog_format=ROW for every session and start the job anew, or "
+                "say --allow-unselected-statements if no trigger or function of that table does",
                 st->verb, (int)st->objects[0].db_len, st->objects[0].db, (int)st->objects[0].table_len,
                 st->objects[0].table);
     return name_transaction(s, err);
@@ -375,7 +376,7 @@ static bool on_statement(void *ctx, const gf_statement *st, bool inside, const g
     gf_stream *s = ctx;
     const gf_stmt_object *o = selected_object(s, st);
 
-    if (st->kind == GF_STMT_DML) /* whatever it names: it may fire triggers */
+    if (st->kind == GF_STMT_DML && (o != NULL || !s->opt.config->allow_statements)) /* it may fire triggers */
         return refuse_change(s, st, o, err);
     if (st->kind == GF_STMT_UNKNOWN || (st->kind == GF_STMT_DDL && o != NULL))
         return refuse_statement(s, st, o, err);
