@@ -468,6 +468,7 @@ static gf_stmt_kind scan_set(scanner *s, const char *verb)
 static gf_stmt_kind scan_analyze(scanner *s, const char *verb)
 {
     static const char *const tables[] = {"TABLE", "TABLES", "LOCAL", "NO_WRITE_TO_BINLOG", NULL};
+    static const char *const changes[] = {"UPDATE", "DELETE", "INSERT", "REPLACE", "WITH", NULL};
 
     s->out->verb = verb;
     if (is_one_of(s, tables))
@@ -476,7 +477,7 @@ static gf_stmt_kind scan_analyze(scanner *s, const char *verb)
         accept_sign(s, '=');
         advance(s);
     }
-    return scan_verb(s);
+    return is_one_of(s, changes) ? scan_verb(s) : GF_STMT_UNKNOWN;
 }
 
 static gf_stmt_kind scan_other(scanner *s, const char *verb)

@@ -45,6 +45,7 @@ static const struct {
     {1681, "deprecated syntax without replacement"},
     {3719, "deprecated name of a character set: utf8"},
     {3778, "deprecated name of a collation: utf8_..."},
+    {6414, "deprecated: engines with and without transactions in one transaction, as on the source"},
 };
 
 enum { WARN_TRUNCATED = 1265 /* what a relaxed row's ENUM or SET gives */ };
