@@ -47,6 +47,7 @@ struct rewrite {
     bool behind;             /* the column list is over: table options and partitions */
     bool item;               /* at the start of an element of the column list */
     const gf_column *column; /* whose definition this is; NULL in keys, constraints, options */
+    bool charset_named;      /* by the column, before its COLLATE */
 };
 
 /* Past the closing quote; quotes are doubled inside, and strings may hold backslash escapes. */
@@ -254,6 +255,16 @@ static bool write_collation(struct rewrite *r, const char *name, gf_error *err)
     return true;
 }
 
+/* MySQL prints a column that has all from its table as "COLLATE x", and one that was created so with its CHARACTER SET
+   as well. Left out, it is the table's again: the same column, and the same text. */
+static bool is_inherited(const struct rewrite *r, size_t name)
+{
+    const token *k = &r->tokens[name];
+
+    return r->source->flavor == GF_FLAVOR_MYSQL && !to_mariadb(r) && r->column != NULL && r->depth == 1 &&
+           !r->charset_named && r->t->collation != NULL && is_word(k, r->t->collation);
+}
+
 /* COLLATE [=] name */
 static bool on_collate(struct rewrite *r, gf_error *err)
 {
@@ -261,6 +272,11 @@ static bool on_collate(struct rewrite *r, gf_error *err)
     char *text;
     bool ok;
 
+    if (is_inherited(r, name)) {
+        trim(r);
+        r->at = name + 1;
+        return true;
+    }
     if (is_punct(&r->tokens[name], '='))
         name = behind(r, name);
     for (; r->at < name; r->at++)
@@ -281,6 +297,7 @@ static bool write_charset(struct rewrite *r, size_t name, gf_error *err)
     const char *implied = r->column != NULL ? r->column->collation : r->t->collation;
     bool same = strcmp(r->source->version_text, r->target->version_text) == 0;
 
+    r->charset_named = true;
     if (is_punct(&r->tokens[name], '='))
         name = behind(r, name);
     for (; r->at <= name && r->tokens[r->at].kind != TOK_END; r->at++)
@@ -615,8 +632,10 @@ static void track(struct rewrite *r, const token *k)
 {
     if (k->kind == TOK_SPACE)
         return;
-    if (r->item)
+    if (r->item) {
         r->column = k->kind == TOK_NAME ? find_column(r->t, k) : NULL;
+        r->charset_named = false;
+    }
     r->item = false;
     if (is_punct(k, '('))
         r->item = r->depth++ == 0 && !r->behind;

@@ -6,7 +6,8 @@
  * equal bytes come back for equal rows, and different ones for different rows:
  *   - character_set_results = NULL: text comes in the column's own character set, as it is stored;
  *   - time_zone +00:00: a TIMESTAMP is printed as it is stored;
- *   - FLOAT and DOUBLE are multiplied by 1e0: the printed double has all digits, a printed FLOAT has six.
+ *   - FLOAT and DOUBLE are multiplied by 1e0: the printed double has all digits, a printed FLOAT has six;
+ *   - of ENUM and SET the number stands in front of the members' bytes: the invalid value 0 prints like a member ''.
  * Rows are paired by a sort key that both servers sort alike whatever their collations: an integer key as it is, any
  * other as bytes; a table without primary or unique NOT NULL key by a digest of the whole row. Where the sort keys of
  * two rows differ, the lower one has no partner.
@@ -22,7 +23,8 @@
 
 typedef struct {
     char *name;
-    bool is_integer, is_float;
+    bool is_integer, is_float, has_members;
+    unsigned address_bytes; /* of MariaDB's INET4, INET6, UUID; else 0 */
 } column;
 
 typedef struct {
@@ -112,10 +114,18 @@ static bool is_in(const char *word, const char *const list[])
     return false;
 }
 
+static unsigned address_bytes(const char *type)
+{
+    static const char *const wide[] = {"inet6", "uuid", NULL};
+
+    return is_in(type, wide) ? 16 : strcasecmp(type, "inet4") == 0 ? 4 : 0;
+}
+
 static void load_columns(layout *l, MYSQL *db, const char *schema, const char *table)
 {
     static const char *const integers[] = {"tinyint", "smallint", "mediumint", "int", "bigint", NULL};
     static const char *const floats[] = {"float", "double", NULL};
+    static const char *const members[] = {"enum", "set", NULL};
     MYSQL_RES *result = query_free(db, h_format("SELECT column_name, data_type FROM information_schema.columns"
                                                 " WHERE table_schema = %s AND table_name = %s"
                                                 " ORDER BY ordinal_position",
@@ -126,7 +136,8 @@ static void load_columns(layout *l, MYSQL *db, const char *schema, const char *t
     if (l->columns == NULL)
         h_fail("out of memory");
     while ((row = mysql_fetch_row(result)) != NULL)
-        l->columns[l->column_count++] = (column){strdup(row[0]), is_in(row[1], integers), is_in(row[1], floats)};
+        l->columns[l->column_count++] = (column){strdup(row[0]), is_in(row[1], integers), is_in(row[1], floats),
+                                                 is_in(row[1], members), address_bytes(row[1])};
     mysql_free_result(result);
 }
 
@@ -181,13 +192,26 @@ static void free_layout(layout *l)
 
 /* --- the query of a table ----------------------------------------------------------------------------------------- */
 
+static void write_column(FILE *out, const column *c)
+{
+    char *name = quote(c->name, '`');
+
+    if (c->has_members)
+        fprintf(out, "CONCAT(LPAD(%s + 0, 20, '0'), CAST(%s AS BINARY))", name, name);
+    else if (c->address_bytes > 0)
+        fprintf(out, "HEX(CAST(%s AS BINARY(%u)))", name, c->address_bytes);
+    else
+        fprintf(out, c->is_float ? "%s * 1e0" : "%s", name);
+    free(name);
+}
+
 static void write_digest(FILE *out, const layout *l)
 {
     fputs("SHA2(CONCAT_WS(','", out); /* newer servers have no SHA1 and MD5 */
     for (unsigned i = 0; i < l->column_count; i++) {
-        char *name = quote(l->columns[i].name, '`');
-        fprintf(out, ", IFNULL(SHA2(CAST(%s AS BINARY), 256), '-')", name);
-        free(name);
+        fputs(", IFNULL(SHA2(CAST(", out);
+        write_column(out, &l->columns[i]);
+        fputs(" AS BINARY), 256), '-')", out);
     }
     fputs("), 256)", out);
 }
@@ -195,9 +219,8 @@ static void write_digest(FILE *out, const layout *l)
 static void write_columns(FILE *out, const layout *l)
 {
     for (unsigned i = 0; i < l->column_count; i++) {
-        char *name = quote(l->columns[i].name, '`');
-        fprintf(out, l->columns[i].is_float ? ", %s * 1e0" : ", %s", name);
-        free(name);
+        fputs(", ", out);
+        write_column(out, &l->columns[i]);
     }
 }
 
@@ -207,9 +230,10 @@ static void write_order(FILE *out, const layout *l)
         fputs("1", out);
     for (unsigned i = 0; i < l->key_count; i++) {
         const column *c = &l->columns[l->key[i]];
-        char *name = quote(c->name, '`');
-        fprintf(out, c->is_integer || c->is_float ? "%s%s" : "%sCAST(%s AS BINARY)", i > 0 ? ", " : "", name);
-        free(name);
+        fputs(i > 0 ? ", " : "", out);
+        fputs(c->is_integer || c->is_float ? "" : "CAST(", out);
+        write_column(out, c);
+        fputs(c->is_integer || c->is_float ? "" : " AS BINARY)", out);
     }
 }
 

@@ -270,11 +270,13 @@ MYSQL *h_connect(const h_server *server)
 {
     MYSQL *db = mysql_init(NULL);
     unsigned timeout = 20;
+    unsigned long largest = 1UL << 30; /* a row may have tens of megabytes */
 
     if (db == NULL)
         h_fail("out of memory");
     mysql_options(db, MYSQL_OPT_CONNECT_TIMEOUT, &timeout);
     mysql_options(db, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    mysql_options(db, MYSQL_OPT_MAX_ALLOWED_PACKET, &largest);
     if (mysql_real_connect(db, server->host, server->user, server->password, NULL, server->port, NULL,
                            CLIENT_MULTI_STATEMENTS) == NULL)
         h_fail("connect to %s %s:%u as %s: %s", server->name, server->host, server->port, server->user,
@@ -308,12 +310,18 @@ static bool run_all(MYSQL *db, const char *sql)
     return more < 0; /* -1: no more results; above 0: an error */
 }
 
+/* "Gone away", or MySQL's parting word to a client that was idle for wait_timeout. */
+static bool was_closed(unsigned error)
+{
+    return error == 2006 || error == 4031;
+}
+
 /* An idle connection that a restarted or impatient server has closed is no failure of the statement. */
 static bool run_again(h_server *server, const char *sql)
 {
     if (run_all(admin(server), sql))
         return true;
-    if (mysql_errno(server->admin) != 2006)
+    if (!was_closed(mysql_errno(server->admin)))
         return false;
     forget_admin(server);
     return run_all(admin(server), sql);
@@ -353,7 +361,7 @@ static char *scalar(h_server *server, const char *sql)
     MYSQL *db = admin(server);
     char *value = NULL;
 
-    if (mysql_real_query(db, sql, (unsigned long)strlen(sql)) != 0 && mysql_errno(db) == 2006) {
+    if (mysql_real_query(db, sql, (unsigned long)strlen(sql)) != 0 && was_closed(mysql_errno(db))) {
         forget_admin(server);
         db = admin(server);
         mysql_real_query(db, sql, (unsigned long)strlen(sql));

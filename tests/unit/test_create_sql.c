@@ -168,6 +168,19 @@ START_TEST(create_sql__stands_a_definition_cut_short_anywhere)
 }
 END_TEST
 
+START_TEST(create_sql__what_a_mysql_column_has_from_its_table_stays_so)
+{
+    rewrite(
+        "CREATE TABLE `t` (`a` int, `x` text COLLATE utf8mb4_general_ci) DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci",
+        &mysql9, &mysql9,
+        "CREATE TABLE `e`.`t` (`a` int, `x` text) DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci");
+    rewrite(
+        "CREATE TABLE `t` (`x` text CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci COMMENT 'COLLATE') COLLATE=utf8mb4_general_ci",
+        &mysql9, &mysql9,
+        "CREATE TABLE `e`.`t` (`x` text CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci COMMENT 'COLLATE') COLLATE=utf8mb4_general_ci");
+}
+END_TEST
+
 START_TEST(create_sql__what_mariadb_cannot_read_gets_its_own_spelling)
 {
     const char *mysql_text = "CREATE TABLE `t` (`a` int, `x` text DEFAULT (concat(_utf8mb4'y',_latin1'it\\'s')))";
@@ -192,6 +205,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, setup, NULL);
     tcase_add_test(tc, create_sql__renames_the_table_and_what_it_refers_to);
+    tcase_add_test(tc, create_sql__what_a_mysql_column_has_from_its_table_stays_so);
     tcase_add_test(tc, create_sql__what_mariadb_cannot_read_gets_its_own_spelling);
     tcase_add_test(tc, create_sql__leaves_a_table_for_the_same_version_alone);
     tcase_add_test(tc, create_sql__maps_collations_and_spells_out_defaults);
