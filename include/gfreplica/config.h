@@ -57,6 +57,7 @@ typedef struct {
     char *resume_text;  /* StateToResumeFrom: the state itself as JSON text, NULL; resume_state wins */
     char *marker_db;    /* "_gfreplica" */
     char *job;          /* name of this job in the marker, "default" */
+    char digest[65];    /* gf_config_digest of all the rest: who may share a checkpoint and a marker */
 
     /* replica */
     unsigned server_id; /* 0 = choose a free one */

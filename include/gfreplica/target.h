@@ -30,7 +30,8 @@ typedef struct {
 } gf_marker_xa;
 
 typedef struct {
-    bool exists; /* the job is known to the marker */
+    bool exists;     /* the job is known to the marker */
+    bool of_another; /* but it is another configuration's (never after gf_marker_claim) */
     char source_identity[128];
     uint64_t generation;     /* ours, after gf_marker_claim */
     gf_position position;    /* owned: the newest of all writer slots */
@@ -42,10 +43,11 @@ typedef struct {
     size_t xa_count;
 } gf_marker_content;
 
-/* Creates database and tables if missing. CONFIG error when grants do not allow it. */
+/* Creates database and tables if missing. CONFIG error when grants do not allow it. config stays borrowed. */
 GF_MUST_CHECK bool gf_marker_open(gf_marker **out, const gf_config *config, MYSQL *target, gf_error *err);
 /* One transaction with locking reads (rule R3): waits for a commit in flight, raises the generation so that any
-   other instance stops, returns what is there. */
+   other instance stops, returns what is there. CONFIG error, with nothing touched, when a job of the same name has
+   another configuration; with config->take_over that one, or one that is done, counts as not there. */
 GF_MUST_CHECK bool gf_marker_claim(gf_marker_content *out, gf_marker *m, MYSQL *target, gf_error *err);
 /* First start (rule S6): job row, `slots` slot rows, start position, before any row is written. */
 GF_MUST_CHECK bool gf_marker_begin(gf_marker *m, MYSQL *target, const char *source_identity, const gf_position *start,

@@ -340,5 +340,6 @@ bool cli_settle(cli_input *in, bool servers, gf_error *err)
     if (in->format != NULL && strcmp(in->format, "native") != 0 && strcmp(in->format, "ghostferry") != 0)
         return gf_fail(err, GF_ERR_CONFIG, "--format: \"%.32s\" is neither ghostferry nor native", in->format);
     in->cli.native = in->format != NULL && strcmp(in->format, "native") == 0;
+    gf_config_digest(c->digest, c);
     return true;
 }

@@ -113,6 +113,8 @@ static bool marker_knows(const gf_check *c)
     gf_buf_ident(&sql, c->config->marker_db);
     gf_buf_str(&sql, ".job WHERE job=");
     gf_buf_quote(&sql, c->config->job, strlen(c->config->job));
+    gf_buf_printf(&sql, " AND config_digest='%s'%s", c->config->digest,
+                  c->config->take_over ? " AND stage<>'done'" : "");
     known = gf_server_scalar(&found, c->target, "look for the job's marker", &ignored, "%s", gf_buf_cstr(&sql)) &&
             found != NULL;
     free(found);

@@ -166,15 +166,14 @@ static bool choose_replica(gf_job *j, gf_error *err)
 
 static bool same_config(gf_job *j, gf_error *err)
 {
-    char digest[65];
+    const char *digest = j->config->digest;
 
-    gf_config_digest(digest, j->config);
     if (j->resumed && j->loaded.config_digest[0] != '\0' && strcmp(digest, j->loaded.config_digest) != 0)
         return gf_fail(err, GF_ERR_CONFIG,
                        "the state in %s belongs to a job with other servers, databases, tables or renames: use its "
                        "configuration, or another checkpoint directory",
                        j->loaded.imported && gf_import_given(j->config) ? "the given dump" : j->config->checkpoint_dir);
-    memcpy(j->state.config_digest, digest, sizeof digest);
+    memcpy(j->state.config_digest, digest, sizeof j->state.config_digest);
     return true;
 }
 
@@ -469,10 +468,11 @@ static bool begin_job(gf_job *j, gf_error *err)
 static bool resume_job(gf_job *j, gf_marker_content *m, gf_error *err)
 {
     if (strcmp(m->stage, "done") == 0 && !j->begun)
-        return gf_fail(err, GF_ERR_CONFIG,
-                       "the target's %s holds a finished job '%s': drop that database or give this job another name "
-                       "(--job)",
-                       j->config->marker_db, j->config->job);
+        return gf_fail(
+            err, GF_ERR_CONFIG,
+            "the target's %s holds a finished job '%s': give this one another name (--job), or --take-over its "
+            "place",
+            j->config->marker_db, j->config->job);
     if (strcmp(m->source_identity, j->state.source_identity) != 0 && !same_history(j, err))
         return gf_fail_context(err, "job '%s' in the target's %s is of the source %s", j->config->job,
                                j->config->marker_db, m->source_identity);

@@ -2,7 +2,7 @@
 /*
  * marker.c - what the target itself remembers about a job, in the transactions that wrote it.
  *
- *   job          one row a job: source, generation, stage
+ *   job          one row a job: source, digest of its configuration, generation, stage
  *   slot         one row a stream writer: the position that its last commit reached; the newest seq is the job's
  *   table_range  one row a range of a table's keys: how far its rows are copied
  *   xa           one row a prepared XA transaction: the changes that wait for its COMMIT (rule S4)
@@ -23,9 +23,11 @@
 #include "gfreplica/target.h"
 
 struct gf_marker {
-    char *db, *job;      /* owned */
-    char *db_sql;        /* owned: `db` */
-    char *job_sql;       /* owned: the job's name as a literal */
+    char *db, *job; /* owned */
+    char *db_sql;   /* owned: `db` */
+    char *job_sql;  /* owned: the job's name as a literal */
+    const gf_config
+        *config;         /* borrowed: its digest says whose job it is, take_over whether another's may be replaced */
     unsigned slots;      /* config->writers */
     uint64_t generation; /* ours, once claimed or begun */
 };
@@ -35,6 +37,7 @@ enum { INSERT_BYTES = 1 << 20, ER_DUP_ENTRY = 1062 };
 static const char *const tables[][2] = {
     {"job", "job VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL PRIMARY KEY,"
             "source_identity VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,"
+            "config_digest CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,"
             "generation BIGINT UNSIGNED NOT NULL,"
             "stage VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,"
             "created DATETIME NOT NULL"},
@@ -178,6 +181,7 @@ bool gf_marker_open(gf_marker **out, const gf_config *config, MYSQL *target, gf_
 
     m->db = gf_strdup(config->marker_db);
     m->job = gf_strdup(config->job);
+    m->config = config;
     m->slots = config->writers;
     gf_buf_ident(&text, m->db);
     m->db_sql = gf_strdup(gf_buf_cstr(&text));
@@ -210,7 +214,8 @@ void gf_marker_free(gf_marker *m)
 static bool lock_job(gf_marker_content *out, const gf_marker *m, MYSQL *target, gf_error *err)
 {
     MYSQL_RES *res = gf_server_query(target, "read the marker's job", err,
-                                     "SELECT source_identity, generation, stage FROM %s.job WHERE job=%s FOR UPDATE",
+                                     "SELECT source_identity, generation, stage, config_digest FROM %s.job "
+                                     "WHERE job=%s FOR UPDATE",
                                      m->db_sql, m->job_sql);
     MYSQL_ROW row;
 
@@ -222,6 +227,7 @@ static bool lock_job(gf_marker_content *out, const gf_marker *m, MYSQL *target, 
         snprintf(out->source_identity, sizeof(out->source_identity), "%s", row[0]);
         out->generation = strtoull(row[1], NULL, 10);
         snprintf(out->stage, sizeof(out->stage), "%s", row[2]);
+        out->of_another = strcmp(row[3], m->config->digest) != 0;
     }
     mysql_free_result(res);
     return true;
@@ -338,6 +344,15 @@ static bool claim(gf_marker_content *out, const gf_marker *m, MYSQL *target, gf_
         return false;
     if (!out->exists)
         return true;
+    if (m->config->take_over && (out->of_another || strcmp(out->stage, "done") == 0)) {
+        *out = (gf_marker_content){0}; /* as if it were not there: gf_marker_begin replaces it */
+        return true;
+    }
+    if (out->of_another) /* before its generation is touched, or a job that runs would stop */
+        return gf_fail(err, GF_ERR_CONFIG,
+                       "the target's %s holds a job '%s' of other servers, databases, tables or renames: give this one "
+                       "a name of its own (--job), or --take-over its place if that job is given up",
+                       m->db_sql, m->job);
     out->generation++;
     return read_slots(out, m, target, err) && read_ranges(out, m, target, err) && read_xas(out, m, target, err) &&
            raise_generation(m, target, out->generation, err) &&
@@ -416,10 +431,12 @@ static bool insert_job(const gf_marker *m, MYSQL *target, const char *source_ide
     bool ok;
 
     gf_buf_printf(&sql,
-                  "INSERT INTO %s.job (job, source_identity, generation, stage, created) "
+                  "INSERT INTO %s.job (job, source_identity, config_digest, generation, stage, created) "
                   "VALUES (%s, ",
                   m->db_sql, m->job_sql);
     add_text(&sql, source_identity);
+    gf_buf_str(&sql, ",");
+    add_text(&sql, m->config->digest);
     gf_buf_printf(&sql, ",%" PRIu64 ",'copying',UTC_TIMESTAMP())", generation);
     ok = run(target, "begin the marker's job", &sql, err);
     gf_buf_free(&sql);
