@@ -30,6 +30,10 @@ typedef struct {
    (by another UUID than ours). Registered replicas that can't be listed (no grant) count as none. */
 GF_MUST_CHECK bool gf_replica_choose_id(unsigned *out, MYSQL *source, const gf_server_info *info, unsigned wanted,
                                         const char *our_uuid, gf_error *err);
+/* Is this very place in the source's binlog? *found false where the file is purged or not known. GONE when something else
+   is there: after RESET MASTER, or on another server, the old names, offsets and GTIDs mean other transactions. */
+GF_MUST_CHECK bool gf_replica_same_place(bool *found, MYSQL *source, const gf_server_info *info,
+                                         const gf_position *from, gf_error *err);
 /* Is what we need still there? GONE, naming what is missing, what is there, and the retention setting. */
 GF_MUST_CHECK bool gf_replica_available(MYSQL *source, const gf_server_info *info, const gf_position *from,
                                         gf_error *err);

@@ -234,19 +234,21 @@ static gf_exit exit_of(gf_job *j, const gf_error *err)
     return GF_EXIT_FAILED;
 }
 
-/* What a run that ended before its plan was whole began with: that is still how far the job has got. */
-static bool earlier_state(gf_job *j, gf_state *out)
+/* What a run that ended before its plan was whole began with: that is still how far the job has got. *kept: the
+   directory has it, not only the state given. */
+static bool earlier_state(gf_job *j, gf_state *out, bool *kept)
 {
-    bool found = false;
     gf_error err;
 
+    *kept = false;
     if (j->checkpoint == NULL || !j->resumed)
         return false;
-    if (!gf_checkpoint_peek(out, &found, j->config->checkpoint_dir, &err) ||
-        (!found && !(gf_import_given(j->config) && gf_import_read(out, j->config, &err))))
+    if (!gf_checkpoint_peek(out, kept, j->config->checkpoint_dir, &err) ||
+        (!*kept && !(gf_import_given(j->config) && gf_import_read(out, j->config, &err))))
         return false;
     memcpy(out->cause, j->state.cause, sizeof out->cause);
     out->resumable = j->state.resumable;
+    out->cutover_requested = atomic_load(&j->cutover_requested);
     out->pid = 0;
     out->control[0] = '\0';
     return true;
@@ -258,10 +260,11 @@ static void dump_state(gf_job *j)
     bool schema = !j->config->dump_without_schema;
     gf_state earlier = {0};
     gf_buf json = {0};
+    bool kept;
 
     if (j->plan_ready)
         gf_job_json(j, &json, schema);
-    else if (earlier_state(j, &earlier))
+    else if (earlier_state(j, &earlier, &kept))
         gf_state_json(&json, &earlier, GF_FORMAT_GHOSTFERRY, schema);
     gf_state_free(&earlier);
     if (fwrite(json.data, 1, json.len, stdout) != json.len || fflush(stdout) != 0)
@@ -301,11 +304,27 @@ static void say_why(gf_job *j, const gf_error *err, gf_exit code)
         gf_log_error("%s", err->text);
 }
 
+/* Before the plan is whole the checkpoint on disk knows more than we do: only the cause is new. A refusal leaves no
+   trace. */
+static void keep_cause(gf_job *j, gf_exit code)
+{
+    gf_state earlier = {0};
+    gf_error failed;
+    bool kept, ok = true;
+
+    if (j->plan_ready)
+        ok = gf_progress_save(j, &failed);
+    else if ((code == GF_EXIT_FAILED || code == GF_EXIT_FAILED_FINAL) && earlier_state(j, &earlier, &kept) && kept)
+        ok = gf_checkpoint_save(j->checkpoint, &earlier, &failed);
+    if (!ok)
+        gf_log_error("%s", failed.text);
+    gf_state_free(&earlier);
+}
+
 /* The checkpoint keeps the cause; a state dump goes to stdout where the configuration wants one. */
 static gf_exit end_badly(gf_job *j, const gf_error *err)
 {
     gf_exit code = exit_of(j, err);
-    gf_error failed;
 
     pthread_mutex_lock(&j->lock);
     memcpy(j->state.cause, err->text, sizeof j->state.cause);
@@ -315,11 +334,9 @@ static gf_exit end_badly(gf_job *j, const gf_error *err)
     pthread_mutex_unlock(&j->lock);
     say_why(j, err, code);
     /* An interrupted run goes on with its cutover; after a failure the applications may have gone back to the source. */
-    if (code != GF_EXIT_INTERRUPTED)
+    if (code == GF_EXIT_FAILED || code == GF_EXIT_FAILED_FINAL)
         gf_job_no_cutover(j);
-    /* Before the plan is whole the checkpoint on disk knows more than we do, and a refusal leaves no trace. */
-    if (j->plan_ready && !gf_progress_save(j, &failed))
-        gf_log_error("%s", failed.text);
+    keep_cause(j, code);
     if (j->config->dump_on_signal || j->config->dump_on_error)
         dump_state(j);
     post_error(j, err);

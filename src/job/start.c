@@ -60,15 +60,26 @@ void gf_start_disconnect(gf_job *j)
     j->source = j->target = NULL;
 }
 
+/* MariaDB's identity is made of names, which change when a server moves house (a container made anew): it is the same if
+   its binlog holds our very place. */
+static bool same_binlog(gf_job *j, const gf_position *at, gf_error *err)
+{
+    bool found;
+
+    if (!gf_replica_same_place(&found, j->source, &j->source_info, at, err))
+        return false;
+    return found || gf_fail(err, GF_ERR_GONE, "its binlog does not hold our position");
+}
+
 /* Rule R5: another source may take over only when it has all that we have, and nothing we lack is purged from it. */
-static bool same_history(gf_job *j, gf_error *err)
+static bool same_gtids(gf_job *j, const gf_position *at, gf_error *err)
 {
     gf_buf ours = {0};
     char *missing = NULL;
     bool ok = false;
 
-    gf_position_gtid_text(&j->state.position, &ours);
-    if (j->source_info.flavor != GF_FLAVOR_MYSQL || !j->source_info.gtids || ours.len == 0) {
+    gf_position_gtid_text(at, &ours);
+    if (!j->source_info.gtids || ours.len == 0) {
         gf_fail(err, GF_ERR_GONE, "without GTIDs a position means nothing there");
         goto out;
     }
@@ -84,19 +95,26 @@ out:
     return ok;
 }
 
+static bool same_history(gf_job *j, const gf_position *at, gf_error *err)
+{
+    return j->source_info.flavor == GF_FLAVOR_MARIADB ? same_binlog(j, at, err) : same_gtids(j, at, err);
+}
+
 static bool check_identity(gf_job *j, gf_error *err)
 {
     if (j->state.source_identity[0] == '\0' || strcmp(j->state.source_identity, j->source_info.identity) == 0)
         return true;
-    if (!same_history(j, err))
+    if (!same_history(j, &j->state.position, err))
         return gf_fail_context(err, "another server (%s) answers at %s, this job's source is %s",
                                j->source_info.identity, j->state.source_address, j->state.source_identity);
-    gf_log_warn("the source is now %s instead of %s: it has all our GTIDs, going on from there",
+    gf_log_warn("the source is now %s instead of %s: it has all that we have, going on from there",
                 j->source_info.identity, j->state.source_identity);
     pthread_mutex_lock(&j->lock);
     snprintf(j->state.source_identity, sizeof j->state.source_identity, "%s", j->source_info.identity);
-    j->state.position.file[0] = '\0'; /* rule S5: files and offsets are of one server */
-    j->state.position.offset = 0;
+    if (j->source_info.flavor == GF_FLAVOR_MYSQL) { /* rule S5: files and offsets are of one server */
+        j->state.position.file[0] = '\0';
+        j->state.position.offset = 0;
+    }
     pthread_mutex_unlock(&j->lock);
     return true;
 }
@@ -473,7 +491,7 @@ static bool resume_job(gf_job *j, gf_marker_content *m, gf_error *err)
             "the target's %s holds a finished job '%s': give this one another name (--job), or --take-over its "
             "place",
             j->config->marker_db, j->config->job);
-    if (strcmp(m->source_identity, j->state.source_identity) != 0 && !same_history(j, err))
+    if (strcmp(m->source_identity, j->state.source_identity) != 0 && !same_history(j, &m->position, err))
         return gf_fail_context(err, "job '%s' in the target's %s is of the source %s", j->config->job,
                                j->config->marker_db, m->source_identity);
     if (!j->begun)

@@ -12,8 +12,9 @@
 enum {
     ER_PRIVILEGE = 1227,
     ER_NO_BINARY_LOGGING = 1381,
-    GHOST_MS = 10000,   /* how long the entry of our own killed predecessor may live on */
-    RECORDED_MS = 5000, /* how long a sent transaction may take to be recorded on the source */
+    ER_BINLOG_EVENTS = 1220, /* no event starts there */
+    GHOST_MS = 10000,        /* how long the entry of our own killed predecessor may live on */
+    RECORDED_MS = 5000,      /* how long a sent transaction may take to be recorded on the source */
     POLL_US = 250000
 };
 
@@ -183,7 +184,8 @@ static bool set_available(MYSQL *source, const gf_gtid_set *ours, gf_error *err)
     gf_buf_quote(&quoted, text.data, text.len);
     if (!set_difference(&purged, source, "@@global.gtid_purged", gf_buf_cstr(&quoted), err) ||
         !unknown_to_source(&unknown, source, gf_buf_cstr(&quoted), err) ||
-        !gf_server_scalar(&executed, source, "read gtid_executed", err, "SELECT @@global.gtid_executed"))
+        !gf_server_scalar(&executed, source, "read the binlog's GTIDs", err,
+                          "SELECT GTID_SUBTRACT(@@global.gtid_executed, @@global.gtid_purged)"))
         goto out;
     if (purged[0] != '\0') {
         gf_buf_printf(&missing, "transactions %.300s have been purged", purged);
@@ -328,6 +330,98 @@ static bool domains_available(MYSQL *source, const gf_position *from, const gf_m
     return ok;
 }
 
+/* The same file and offset must still mean the same place: after RESET MASTER new transactions may reach the old names,
+   offsets and GTIDs. Files that were purged prove nothing. */
+static bool same_place_maria(MYSQL *source, const gf_position *from, gf_error *err)
+{
+    gf_maria_pos there = {0};
+    gf_buf ours = {0}, now = {0}, name = {0};
+    char *text = NULL;
+    bool ok;
+
+    gf_buf_quote(&name, from->file, strlen(from->file));
+    ok = gf_server_scalar(&text, source, "look for our place in the binlog", err, "SELECT BINLOG_GTID_POS(%s, %llu)",
+                          gf_buf_cstr(&name), (unsigned long long)from->offset) &&
+         gf_maria_pos_parse(&there, text == NULL ? "" : text, err);
+    for (size_t i = 0; ok && text != NULL && i < from->maria.count; i++) {
+        const gf_maria_gtid *a = &from->maria.items[i], *b = of_domain(&there, a->domain);
+
+        if (b != NULL && a->server == b->server && a->seq == b->seq)
+            continue;
+        gf_buf_printf(&ours, "GTID %lu-%lu-%llu at %s:%llu", (unsigned long)a->domain, (unsigned long)a->server,
+                      (unsigned long long)a->seq, from->file, (unsigned long long)from->offset);
+        gf_buf_printf(&now, "'%s' at that place: another server, or one that was reset", text);
+        ok = fail_gone(err, source, gf_buf_cstr(&ours), gf_buf_cstr(&now));
+    }
+    gf_maria_pos_free(&there);
+    gf_buf_free(&ours);
+    gf_buf_free(&now);
+    gf_buf_free(&name);
+    free(text);
+    return ok;
+}
+
+static bool same_place_mysql(MYSQL *source, const gf_position *from, gf_error *err)
+{
+    gf_buf name = {0}, ours = {0};
+    MYSQL_RES *res;
+    bool ok;
+
+    gf_buf_quote(&name, from->file, strlen(from->file));
+    res = gf_server_query(source, "look for our place in the binlog", err, "SHOW BINLOG EVENTS IN %s FROM %llu LIMIT 1",
+                          gf_buf_cstr(&name), (unsigned long long)from->offset);
+    ok = res != NULL;
+    mysql_free_result(res);
+    if (!ok && mysql_errno(source) == ER_BINLOG_EVENTS) {
+        gf_buf_printf(&ours, "an event that starts at %s:%llu", from->file, (unsigned long long)from->offset);
+        fail_gone(err, source, gf_buf_cstr(&ours),
+                  "a file of that name with other events: another server, or one that "
+                  "was reset");
+    }
+    gf_buf_free(&name);
+    gf_buf_free(&ours);
+    return ok;
+}
+
+/* binlog.000007 and binlog.000012, but not other.000012 */
+static bool same_series(const char *a, const char *b)
+{
+    const char *dot_a = strrchr(a, '.'), *dot_b = strrchr(b, '.');
+
+    return dot_a != NULL && dot_b != NULL && dot_a - a == dot_b - b && strncmp(a, b, (size_t)(dot_a - a)) == 0;
+}
+
+bool gf_replica_same_place(bool *found, MYSQL *source, const gf_server_info *info, const gf_position *from,
+                           gf_error *err)
+{
+    gf_buf missing = {0}, there = {0};
+    binlogs logs;
+    bool ok = true;
+
+    *found = false;
+    if (from->file[0] == '\0')
+        return true;
+    if (!list_binlogs(&logs, source, info, from->file, err))
+        return false;
+    if (logs.found && from->offset <= logs.size) {
+        *found = true;
+        return info->flavor == GF_FLAVOR_MARIADB ? same_place_maria(source, from, err)
+                                                 : same_place_mysql(source, from, err);
+    }
+    gf_buf_printf(&missing, "binlog %s at %llu", from->file, (unsigned long long)from->offset);
+    if (logs.found)
+        gf_buf_printf(&there, "a file of that name with %llu bytes only: another server, or one that was reset",
+                      (unsigned long long)logs.size);
+    else
+        gf_buf_printf(&there, "%s to %s: another server, or one that was reset", logs.oldest, logs.newest);
+    if (logs.found ||
+        (same_series(from->file, logs.newest) && gf_binlog_cmp(from->file, 0, logs.newest, UINT64_MAX) > 0))
+        ok = fail_gone(err, source, gf_buf_cstr(&missing), gf_buf_cstr(&there));
+    gf_buf_free(&missing);
+    gf_buf_free(&there);
+    return ok;
+}
+
 static bool maria_available(MYSQL *source, const gf_server_info *info, const gf_position *from, gf_error *err)
 {
     gf_maria_pos oldest = {0}, end = {0};
@@ -340,6 +434,10 @@ static bool maria_available(MYSQL *source, const gf_server_info *info, const gf_
 
 bool gf_replica_available(MYSQL *source, const gf_server_info *info, const gf_position *from, gf_error *err)
 {
+    bool found;
+
+    if (!gf_replica_same_place(&found, source, info, from, err))
+        return false;
     if (info->flavor == GF_FLAVOR_MARIADB && from->maria.count > 0)
         return maria_available(source, info, from, err);
     if (info->flavor == GF_FLAVOR_MYSQL && info->gtids && from->gtids != NULL)
@@ -349,5 +447,5 @@ bool gf_replica_available(MYSQL *source, const gf_server_info *info, const gf_po
                        from->gtids == NULL ? "the position to resume from names neither a binlog file nor GTIDs"
                                            : "the position to resume from is made of GTIDs alone, but the source has "
                                              "gtid_mode other than ON now");
-    return file_available(source, info, from, err);
+    return found || file_available(source, info, from, err);
 }
