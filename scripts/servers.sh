@@ -50,8 +50,8 @@ with_lock() {
 
 # --- fetching -------------------------------------------------------------------------------------------------------
 
-# The machine's own Debian mirror, then the public one.
-debian_mirrors() {
+# The machine's own Debian mirror.
+debian_mirror() {
     local mirror
 
     # shellcheck disable=SC2016 # apt replaces these
@@ -61,8 +61,11 @@ debian_mirrors() {
         mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
             grep -E '^ *(deb|URIs:) ' | grep -Eo '[a-z+]+://[^ ]+/debian/?( |$)' | head -n 1) || true
     fi
-    if [[ -n $mirror ]]; then echo "${mirror% }"; fi
-    echo http://deb.debian.org/debian
+    if [[ -z $mirror ]]; then
+        echo "servers: no Debian mirror in this machine's apt sources" >&2
+        return 1
+    fi
+    echo "${mirror% }"
 }
 
 # write_apt_conf DIR: an apt that knows of no installed package, no other source and no hook of the machine's
@@ -94,21 +97,16 @@ CONF
 
 # fetch_debs SUITE ROOT PACKAGE...: unpack the packages of a Debian suite, with all that they depend on, into ROOT
 fetch_debs() {
-    local suite=$1 root=$2 apt="$2.apt" keyring=/usr/share/keyrings/debian-archive-keyring.gpg mirror deb fetched=
+    local suite=$1 root=$2 apt="$2.apt" keyring=/usr/share/keyrings/debian-archive-keyring.gpg mirror deb
     shift 2
 
     write_apt_conf "$apt"
-    while read -r mirror; do
-        echo "deb [signed-by=$keyring] $mirror $suite main" >"$apt/sources.list"
-        if apt-get -q -y -c "$apt/apt.conf" update >"$apt/log" 2>&1 &&
-            apt-get -q -y -c "$apt/apt.conf" install --download-only "$@" >>"$apt/log" 2>&1; then
-            fetched=1
-            break
-        fi
-    done < <(debian_mirrors)
-    if [[ -z $fetched ]]; then
+    mirror=$(debian_mirror)
+    echo "deb [signed-by=$keyring] $mirror $suite main" >"$apt/sources.list"
+    if ! apt-get -q -y -c "$apt/apt.conf" update >"$apt/log" 2>&1 ||
+        ! apt-get -q -y -c "$apt/apt.conf" install --download-only "$@" >>"$apt/log" 2>&1; then
         tail -n 20 "$apt/log" >&2
-        die "cannot fetch $* of Debian $suite"
+        die "cannot fetch $* of Debian $suite from this machine's mirror"
     fi
     mkdir -p "$root"
     for deb in "$apt"/archives/*.deb; do dpkg -x "$deb" "$root"; done
