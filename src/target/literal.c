@@ -204,8 +204,23 @@ static bool put_simple(gf_buf *out, const gf_value *v)
     return false;
 }
 
+/*
+ * MariaDB stores -0 as 0 and says nothing (seen on 10.11 and 11.8), so there the row must fail: what it alone reads in
+ * this literal is the name of a column that no table has, and its error message is our explanation.
+ */
+static void put_stored_double(gf_buf *out, double v)
+{
+    put_double(out, v);
+    if (v == 0 && signbit(v))
+        gf_buf_str(out, "/*M!100500 +`-0, which MariaDB would store as 0`*/");
+}
+
 void gf_literal_store(gf_buf *out, const gf_column *col, const gf_value *v, bool *relaxed)
 {
+    if (v->kind == GF_V_DOUBLE) {
+        put_stored_double(out, v->d);
+        return;
+    }
     if (col->type == GF_T_ENUM && v->kind == GF_V_UINT && v->u == 0)
         *relaxed = true;
     if (put_simple(out, v))

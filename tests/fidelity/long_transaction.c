@@ -84,11 +84,14 @@ END_TEST
 static Suite *suite(void)
 {
     Suite *s = suite_create("long transaction");
-    TCase *t = tcase_create("transaction");
 
-    tcase_set_timeout(t, HOURS);
-    tcase_add_loop_test(t, transaction__larger_than_memory_and_4_gib_arrives, 0, 2);
-    suite_add_tcase(s, t);
+    for (int i = 0; i < 2; i++) {
+        TCase *t = tcase_create(families[i]);
+
+        tcase_set_timeout(t, HOURS);
+        tcase_add_loop_test(t, transaction__larger_than_memory_and_4_gib_arrives, i, i + 1);
+        suite_add_tcase(s, t);
+    }
     return s;
 }
 

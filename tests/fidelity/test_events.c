@@ -69,7 +69,14 @@ static const scenario applied[] = {
      "XA PREPARE 'x'; XA ROLLBACK 'x'; UPDATE loose SET v='after' WHERE id=60\n"
      "XA START 'x'; INSERT INTO items (id) VALUES (61); INSERT INTO loose VALUES (61,'stays'); XA END 'x';"
      "XA PREPARE 'x'; XA COMMIT 'x'; UPDATE loose SET v='x' WHERE id=61\n"
-     "UPDATE items JOIN loose ON items.id=loose.id SET items.v='both', loose.v='both'"},
+     "UPDATE items JOIN loose ON items.id=loose.id SET items.v='both', loose.v='both'\n"
+     /* One statement that changes both goes into the transaction, also when that is undone. */
+     "BEGIN; UPDATE items JOIN loose USING (id) SET items.v='undone', loose.v='stays'; ROLLBACK\n"
+     "BEGIN; INSERT INTO items (id) VALUES (70); SAVEPOINT s; UPDATE items JOIN loose USING (id) SET items.v='undone',"
+     " loose.v='stays too' WHERE id>10; ROLLBACK TO s; INSERT INTO items (id) VALUES (71); COMMIT\n"
+     "CREATE TRIGGER items_i AFTER INSERT ON items FOR EACH ROW INSERT INTO loose VALUES (NEW.id+1000,'of a trigger')\n"
+     "BEGIN; INSERT INTO items (id) VALUES (80),(81); ROLLBACK\n"
+     "!INSERT INTO items (id) VALUES (82),(83),(82)"},
     {ON_MARIADB, "aria", ITEMS "CREATE TABLE loose (id INT PRIMARY KEY, v VARCHAR(20)) ENGINE=Aria\n" SOME,
      "BEGIN; INSERT INTO items (id) VALUES (11); INSERT INTO loose VALUES (11,'stays'); ROLLBACK\n"
      "BEGIN; SAVEPOINT s; INSERT INTO items (id) VALUES (12); INSERT INTO loose VALUES (12,'x'); ROLLBACK TO s; COMMIT"},

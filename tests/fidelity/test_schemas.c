@@ -18,6 +18,7 @@ enum { LONG = 300, OWN_ROWS = 3000 };
 static const char *const applications[] = {"zabbix", "roundcube", "cacti", "pdns"};
 enum { APPLICATIONS = sizeof applications / sizeof applications[0] };
 
+#define FAST      "--sync-binlog=0 --innodb-flush-log-at-trx-commit=2"
 #define DATABASES "zabbix,roundcube,cacti,pdns"
 
 static const char *const families[] = {"mysql", "mariadb"};
@@ -158,8 +159,9 @@ START_TEST(schemas__of_others_arrive)
     bool mysql = strcmp(families[_i], "mysql") == 0;
     h_run *run;
 
-    h_server_start_pair(&source, &target, families[_i], "--sync-binlog=0 --innodb-flush-log-at-trx-commit=2",
-                        "--sync-binlog=0 --innodb-flush-log-at-trx-commit=2");
+    /* Cacti has MEMORY tables, which a MySQL target takes only without that. */
+    h_server_start_pair(&source, &target, families[_i], FAST,
+                        mysql ? FAST " --gtid-mode=OFF --enforce-gtid-consistency=OFF" : FAST);
     load_all(source, folder);
     load_rows(source, folder, 2, OWN_ROWS);
     write_all(source, 1);
@@ -190,11 +192,14 @@ END_TEST
 static Suite *suite(void)
 {
     Suite *s = suite_create("schemas");
-    TCase *t = tcase_create("schemas");
 
-    tcase_set_timeout(t, 900);
-    tcase_add_loop_test(t, schemas__of_others_arrive, 0, 2);
-    suite_add_tcase(s, t);
+    for (int i = 0; i < 2; i++) {
+        TCase *t = tcase_create(families[i]);
+
+        tcase_set_timeout(t, 900);
+        tcase_add_loop_test(t, schemas__of_others_arrive, i, i + 1);
+        suite_add_tcase(s, t);
+    }
     return s;
 }
 
