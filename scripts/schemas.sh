@@ -31,7 +31,8 @@ fetch() {
     gzip -dc "$new/root/usr/share/zabbix-server-mysql/schema.sql.gz" >"$new/zabbix.sql"
     gzip -dc "$new/root/usr/share/zabbix-server-mysql/data.sql.gz" >"$new/zabbix-data.sql"
     cp "$new/root/usr/share/roundcube/SQL/mysql.initial.sql" "$new/roundcube.sql"
-    cp "$new/root/usr/share/cacti/conf_templates/cacti.sql" "$new/cacti.sql"
+    # It asks for this mode on MySQL 9, whose minor version it takes for older than 8.0.11's.
+    sed 's/NO_AUTO_CREATE_USER,//' "$new/root/usr/share/cacti/conf_templates/cacti.sql" >"$new/cacti.sql"
     cat "$new"/root/usr/share/pdns-backend-mysql/schema/{schema,enable-foreign-keys}.mysql.sql >"$new/pdns.sql"
     rm -rf "$new/packages" "$new/root"
     mv "$new" "$home"
