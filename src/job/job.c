@@ -97,12 +97,23 @@ void gf_job_pause(gf_job *j, bool paused)
 
 /* ---- opening ---- */
 
+/* A dry run neither makes the directory nor takes its lock: it may look at what a running job has there. */
+static bool load_kept(gf_job *j, bool *found, gf_error *err)
+{
+    const char *dir = j->config->checkpoint_dir;
+
+    *found = false;
+    if (j->config->dry_run)
+        return access(dir, F_OK) != 0 || gf_checkpoint_peek(&j->loaded, found, dir, err);
+    return gf_checkpoint_open(&j->checkpoint, dir, err) && gf_checkpoint_load(&j->loaded, found, j->checkpoint, err);
+}
+
 /* A state given with the command counts where the directory has none of its own. */
 static bool load_state(gf_job *j, gf_error *err)
 {
-    bool found = false;
+    bool found;
 
-    if (!gf_checkpoint_load(&j->loaded, &found, j->checkpoint, err))
+    if (!load_kept(j, &found, err))
         return false;
     j->resumed = found || gf_import_given(j->config);
     if (!gf_import_given(j->config))
@@ -142,10 +153,10 @@ static bool open_job(gf_job *j, gf_error *err)
 {
     const char *address;
 
-    if (!gf_checkpoint_open(&j->checkpoint, j->config->checkpoint_dir, err) || !load_state(j, err))
+    if (!load_state(j, err))
         return false;
     adopt_state(j);
-    if (j->state.stage == GF_STAGE_DONE)
+    if (j->state.stage == GF_STAGE_DONE || j->config->dry_run)
         return true;
     if (!gf_control_start(&j->control, j->config, j, err))
         return false;

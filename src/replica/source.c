@@ -336,21 +336,23 @@ static bool same_place_maria(MYSQL *source, const gf_position *from, gf_error *e
 {
     gf_maria_pos there = {0};
     gf_buf ours = {0}, now = {0}, name = {0};
-    char *text = NULL;
-    bool ok;
+    char *text = NULL; /* NULL as well when no event starts there */
+    bool ok, same;
 
     gf_buf_quote(&name, from->file, strlen(from->file));
     ok = gf_server_scalar(&text, source, "look for our place in the binlog", err, "SELECT BINLOG_GTID_POS(%s, %llu)",
                           gf_buf_cstr(&name), (unsigned long long)from->offset) &&
          gf_maria_pos_parse(&there, text == NULL ? "" : text, err);
-    for (size_t i = 0; ok && text != NULL && i < from->maria.count; i++) {
+    same = text != NULL;
+    for (size_t i = 0; same && i < from->maria.count; i++) {
         const gf_maria_gtid *a = &from->maria.items[i], *b = of_domain(&there, a->domain);
 
-        if (b != NULL && a->server == b->server && a->seq == b->seq)
-            continue;
-        gf_buf_printf(&ours, "GTID %lu-%lu-%llu at %s:%llu", (unsigned long)a->domain, (unsigned long)a->server,
-                      (unsigned long long)a->seq, from->file, (unsigned long long)from->offset);
-        gf_buf_printf(&now, "'%s' at that place: another server, or one that was reset", text);
+        same = b != NULL && a->server == b->server && a->seq == b->seq;
+    }
+    if (ok && !same) {
+        gf_maria_pos_text(&from->maria, &ours);
+        gf_buf_printf(&ours, " at %s:%llu", from->file, (unsigned long long)from->offset);
+        gf_buf_printf(&now, "%s there: another server, or one that was reset", text == NULL ? "no event" : text);
         ok = fail_gone(err, source, gf_buf_cstr(&ours), gf_buf_cstr(&now));
     }
     gf_maria_pos_free(&there);
