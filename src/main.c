@@ -5,6 +5,7 @@
  * Signals are blocked in every thread; one thread waits for SIGINT and SIGTERM: the first stops the job in good
  * order, the second ends the process at once, which loses nothing either.
  */
+#include <malloc.h>
 #include <mysql.h>
 #include <pthread.h>
 #include <signal.h>
@@ -249,6 +250,18 @@ static int execute(gf_cli *cli)
     return GF_EXIT_USAGE;
 }
 
+/* Chunks and statements of some MiB come and go all the time. Given back to the kernel each time, their pages would be
+   cleared and mapped anew each time: a quarter of all our CPU. What is kept is bounded by --memory. */
+static void keep_memory(void)
+{
+#ifdef __GLIBC__
+    enum { LARGEST_KEPT = 32 << 20, MOST_KEPT = 64 << 20 };
+
+    mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT);
+    mallopt(M_TRIM_THRESHOLD, MOST_KEPT);
+#endif
+}
+
 int main(int argc, char **argv)
 {
     gf_cli cli = {0};
@@ -258,6 +271,7 @@ int main(int argc, char **argv)
     mask_signals(SIG_BLOCK);  /* from the first moment: a stop must find the job, not the default action */
     signal(SIGPIPE, SIG_IGN); /* a TLS write to a closed link raises it */
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* a core would hold passwords and rows */
+    keep_memory();
     if (mysql_library_init(0, NULL, NULL) != 0) {
         fprintf(stderr, "gfreplica: the client library does not start\n");
         return GF_EXIT_FAILED;

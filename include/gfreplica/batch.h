@@ -71,16 +71,18 @@ typedef struct {
     uint32_t key, key_len;     /* into gf_chunk.keys */
     bool dropped;              /* by rule M4; its claims stay */
     bool relaxed;
+    bool sql; /* a tuple, though the chunk's rows are lines */
 } gf_chunk_row;
 
 typedef struct gf_chunk {
     gf_range *range;    /* borrowed from the plan */
-    gf_buf text, keys;  /* owned: tuples; canonical keys (empty for keyless tables) */
+    gf_buf text, keys;  /* owned: tuples or lines; canonical keys (empty for keyless tables) */
     gf_chunk_row *rows; /* owned */
     size_t row_count, row_cap;
     uint64_t *claims; /* owned: of all its rows, those dropped included (rules C1, C2) */
     size_t claim_count, claim_cap;
     bool wild;
+    bool lines;               /* rows are lines of LOAD DATA (line.h), those marked sql apart */
     bool last;                /* the range is complete with it */
     gf_buf frontier;          /* owned: canonical key of the last row */
     gf_position start, fence; /* owned: A and H of rules M1 and M3 */

@@ -20,6 +20,12 @@ typedef enum {
     GF_TLS_VERIFY_IDENTITY
 } gf_tls_mode;
 
+typedef enum {
+    GF_COPY_AUTO, /* LOAD DATA LOCAL where the target allows it */
+    GF_COPY_LOAD,
+    GF_COPY_INSERT
+} gf_copy_method;
+
 typedef struct {
     char *role; /* "source", "target", "source primary": for messages */
     char *host; /* owned like all strings here; NULL with a socket */
@@ -70,11 +76,12 @@ typedef struct {
     unsigned readers, writers, copy_writers;
     unsigned chunk_bytes, chunk_ms; /* aim of a chunk's size and of its read time */
     unsigned range_rows;            /* tables larger than this are split into ranges */
-    bool allow_existing;            /* AllowExistingTargetTable */
-    bool allow_statements;          /* statement-format changes of unselected tables do not stop the run */
-    bool lock_keyless;              /* MySQL: FLUSH TABLES t WITH READ LOCK for keyless tables is allowed */
-    bool no_marker;                 /* never use a marker, checkpoint only */
-    bool take_over;                 /* a marker of another job in our tables is replaced */
+    gf_copy_method copy_method;
+    bool allow_existing;   /* AllowExistingTargetTable */
+    bool allow_statements; /* statement-format changes of unselected tables do not stop the run */
+    bool lock_keyless;     /* MySQL: FLUSH TABLES t WITH READ LOCK for keyless tables is allowed */
+    bool no_marker;        /* never use a marker, checkpoint only */
+    bool take_over;        /* a marker of another job in our tables is replaced */
     bool skip_target_verification, skip_foreign_keys_check;
     bool allow_super_on_read_only; /* AllowSuperUserOnReadOnly: target's read_only is no obstacle */
     gf_names create_first;         /* TablesToBeCreatedFirst, "db.table" */

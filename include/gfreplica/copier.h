@@ -89,6 +89,7 @@ typedef struct gf_copier gf_copier;
 
 typedef struct {
     const gf_config *config; /* borrowed, like all here */
+    bool lines; /* the target takes LOAD DATA LOCAL */
     const gf_server_info *info;
     gf_plan *plan;
     gf_merger *merger;

@@ -49,6 +49,7 @@ typedef struct {
     unsigned lower_case; /* lower_case_table_names */
     uint64_t max_allowed_packet;
     bool read_only;
+    bool local_infile;  /* takes LOAD DATA LOCAL */
     bool logs_cascades; /* foreign-key cascades are in the binlog (MySQL >= 9.6) */
     char identity[128]; /* what tells this server from another one behind the same address:
                                  MySQL its UUID; MariaDB "server_id/hostname/port/datadir hash" */

@@ -38,10 +38,10 @@ static unsigned first_limit(const gf_table *t, const gf_config *config)
     return clamp_limit(fit < FIRST_LIMIT ? fit : FIRST_LIMIT, config);
 }
 
-void gf_chunk_reader_init(gf_chunk_reader *r, const gf_table *t, const gf_config *config, gf_flavor flavor)
+void gf_chunk_reader_init(gf_chunk_reader *r, const gf_table *t, const gf_config *config, gf_flavor flavor, bool lines)
 {
     *r = (gf_chunk_reader){.limit = first_limit(t, config)};
-    gf_rows_init(&r->rows, t, NULL, flavor);
+    gf_rows_init(&r->rows, t, NULL, flavor, lines);
 }
 
 void gf_chunk_reader_free(gf_chunk_reader *r)
@@ -80,6 +80,19 @@ static bool build_select(gf_buf *sql, const gf_chunk_reader *r, const gf_range *
     gf_literal_order(sql, t);
     gf_buf_printf(sql, " LIMIT %u%s", r->limit, clause);
     return true;
+}
+
+/* A chunk is about as large as the last one: growing to that size by doubling would copy all of it once more. */
+static void make_room(gf_chunk *c, const gf_chunk_reader *r)
+{
+    gf_buf_reserve(&c->text, r->text_len + r->text_len / 8);
+    gf_buf_reserve(&c->keys, r->keys_len + r->keys_len / 8);
+}
+
+static void remember_size(gf_chunk_reader *r, const gf_chunk *c)
+{
+    r->text_len = c->text.len;
+    r->keys_len = c->keys.len;
 }
 
 /* Rows until the end, an error (*err is filled) or the cut. */
@@ -155,6 +168,7 @@ bool gf_chunk_read(gf_chunk *c, bool *broken, gf_chunk_reader *r, gf_view *view,
         gf_fail_mysql(err, view->db, "read %s", t->label);
         goto out;
     }
+    make_room(c, r);
     if (!fetch_rows(c, &cut, r, view->db, res, config, err))
         goto out;
     *broken = cut && rest_is_large(c, r, config);
@@ -162,6 +176,7 @@ bool gf_chunk_read(gf_chunk *c, bool *broken, gf_chunk_reader *r, gf_view *view,
     c->read_us = gf_now_us() - start;
     set_frontier(c, cursor);
     adapt(r, c, config);
+    remember_size(r, c);
     gf_chunk_trim(c);
     ok = true;
 out:

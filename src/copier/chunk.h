@@ -13,11 +13,12 @@
 /* How chunks of one table are read, and what was learnt from the last ones. */
 typedef struct {
     gf_rows rows;
-    bool any_index; /* the server does not know the identity's index by name: let it choose */
-    unsigned limit; /* rows of the next chunk */
+    bool any_index;            /* the server does not know the identity's index by name: let it choose */
+    unsigned limit;            /* rows of the next chunk */
+    size_t text_len, keys_len; /* of the last chunk, see make_room */
 } gf_chunk_reader;
 
-void gf_chunk_reader_init(gf_chunk_reader *r, const gf_table *t, const gf_config *config, gf_flavor flavor);
+void gf_chunk_reader_init(gf_chunk_reader *r, const gf_table *t, const gf_config *config, gf_flavor flavor, bool lines);
 void gf_chunk_reader_free(gf_chunk_reader *r); /* back to {0} */
 
 /*

@@ -131,7 +131,7 @@ static bool copy_rows(const snapshot *s, gf_range *range, chunk_taker *each, voi
     MYSQL_RES *res = NULL;
     bool ok = false;
 
-    gf_rows_init(&rows, s->table, NULL, s->info->flavor);
+    gf_rows_init(&rows, s->table, NULL, s->info->flavor, false);
     gf_buf_str(&sql, "SELECT ");
     gf_buf_slice(&sql, gf_slice_of(rows.fields.data, rows.fields.len));
     gf_buf_printf(&sql, " FROM %s", s->table->source_sql);

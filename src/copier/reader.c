@@ -231,7 +231,7 @@ static void use_table(reader *r, const gf_table *t)
     if (r->chunks.rows.table == t)
         return;
     gf_chunk_reader_free(&r->chunks);
-    gf_chunk_reader_init(&r->chunks, t, r->copier->opt.config, r->copier->opt.info->flavor);
+    gf_chunk_reader_init(&r->chunks, t, r->copier->opt.config, r->copier->opt.info->flavor, r->copier->opt.lines);
 }
 
 /* A reader whose link we have cut ourselves needs a new one for the fence. */

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "gfreplica/line.h"
 #include "gfreplica/literal.h"
 
 static bool part_of(const gf_key *key, unsigned column)
@@ -31,9 +32,9 @@ static bool is_read(const gf_table *t, const gf_key *key, unsigned column)
     return false;
 }
 
-void gf_rows_init(gf_rows *r, const gf_table *t, const gf_key *key, gf_flavor flavor)
+void gf_rows_init(gf_rows *r, const gf_table *t, const gf_key *key, gf_flavor flavor, bool lines)
 {
-    *r = (gf_rows){.table = t};
+    *r = (gf_rows){.table = t, .lines = lines && gf_line_fits(t)};
     r->columns = gf_calloc(t->column_count, sizeof *r->columns);
     r->row = gf_calloc(t->column_count, sizeof *r->row);
     r->claims = gf_calloc(t->key_count + 1, sizeof *r->claims);
@@ -98,8 +99,11 @@ void gf_rows_add(gf_chunk *c, gf_rows *r, MYSQL_ROW row, const unsigned long *le
     gf_chunk_row *out = new_row(c);
 
     gf_rows_parse(r, row, lengths);
+    c->lines = r->lines;
     out->tuple = (uint32_t)c->text.len;
-    gf_literal_tuple(&c->text, t, r->row, &out->relaxed);
+    out->sql = !r->lines || !gf_line_row(&c->text, t, r->row);
+    if (out->sql)
+        gf_literal_tuple(&c->text, t, r->row, &out->relaxed);
     out->tuple_len = (uint32_t)(c->text.len - out->tuple);
     out->key = (uint32_t)c->keys.len;
     if (t->identity < 0)

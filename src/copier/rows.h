@@ -15,13 +15,14 @@ typedef struct {
     gf_buf fields;         /* owned: what stands between SELECT and FROM */
     unsigned *columns;     /* owned: which column the i-th field is */
     unsigned count;
+    bool lines;       /* rows become lines (line.h) where they can */
     gf_value *row;    /* owned: a slot for each column, ABSENT where it is not read */
     uint64_t *claims; /* owned: scratch */
     gf_arena arena;   /* of one row's values */
 } gf_rows;
 
-/* All columns that are written or that a unique key needs, or those of `key` alone. */
-void gf_rows_init(gf_rows *r, const gf_table *t, const gf_key *key, gf_flavor flavor);
+/* All columns that are written or that a unique key needs, or those of `key` alone. lines: for a target that takes LOAD DATA. */
+void gf_rows_init(gf_rows *r, const gf_table *t, const gf_key *key, gf_flavor flavor, bool lines);
 void gf_rows_free(gf_rows *r); /* back to {0} */
 /* The fields of a result row as values in r->row, valid until the next call. */
 void gf_rows_parse(gf_rows *r, MYSQL_ROW row, const unsigned long *lengths);

@@ -176,6 +176,7 @@ static bool start_copier(struct pipeline *p, gf_error *err)
     gf_job *j = p->job;
     const gf_copier_options opt = {
         .config = j->config,
+        .lines = j->config->copy_method != GF_COPY_INSERT && j->target_info.local_infile,
         .info = &j->source_info,
         .plan = j->plan,
         .merger = gf_stream_merger(p->stream),

@@ -12,6 +12,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -37,8 +38,16 @@ static const unsigned long MAX_PACKET = 0x7fffffffUL;
 static void initialise_library(void)
 {
     struct sigaction now;
+    /* The library writes packets of a LOAD DATA, 4 KiB each, when so much has come together. Global in the library. */
+    size_t net_buffer = 64 << 10;
+    MYSQL *any;
 
     mysql_library_init(0, NULL, NULL);
+    any = mysql_init(NULL);
+    if (any == NULL)
+        gf_oom();
+    mysql_optionsv(any, MYSQL_OPT_NET_BUFFER_LENGTH, &net_buffer);
+    mysql_close(any);
     if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
         signal(SIGPIPE, SIG_IGN);
 }
@@ -110,12 +119,50 @@ static void set_timeout(MYSQL *db, enum mysql_option option, unsigned seconds)
         mysql_optionsv(db, option, &seconds);
 }
 
+/* A server may answer any statement by asking for a file of ours. Only a writer's connection has files at all, and
+   those are rows in memory (src/target/load.c); until it has them, there are none. */
+static int refuse_file(void **out, const char *name, void *ctx)
+{
+    (void)name;
+    *out = ctx;
+    return 1;
+}
+
+static int read_nothing(void *ctx, char *to, unsigned int size)
+{
+    (void)ctx;
+    (void)to;
+    (void)size;
+    return 0;
+}
+
+static void close_nothing(void *ctx)
+{
+    (void)ctx;
+}
+
+static int say_refused(void *ctx, char *text, unsigned int size)
+{
+    (void)ctx;
+    snprintf(text, size, "the server asked for a file that it was not offered");
+    return CR_UNKNOWN_ERROR;
+}
+
+static void set_files(MYSQL *db, gf_conn_use use)
+{
+    unsigned files = use == GF_CONN_WRITER;
+
+    mysql_optionsv(db, MYSQL_OPT_LOCAL_INFILE, &files);
+    mysql_set_local_infile_handler(db, refuse_file, read_nothing, close_nothing, say_refused, NULL);
+}
+
 static void set_options(MYSQL *db, const gf_server_config *cfg, gf_conn_use use)
 {
     unsigned connect_timeout = cfg->connect_timeout > 0 ? cfg->connect_timeout : CONNECT_TIMEOUT;
     my_bool reconnect = 0; /* it would come back with another session and never say so */
     unsigned protocol = cfg->socket != NULL ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP; /* also for "localhost" */
 
+    set_files(db, use);
     set_timeout(db, MYSQL_OPT_CONNECT_TIMEOUT, connect_timeout);
     set_timeout(db, MYSQL_OPT_READ_TIMEOUT, cfg->read_timeout);
     set_timeout(db, MYSQL_OPT_WRITE_TIMEOUT, cfg->write_timeout);

@@ -10,7 +10,7 @@
 static const char WHAT[] = "read the server's settings";
 
 /* Columns of the query below, in its order. */
-enum { VERSION, SERVER_ID, LOG_BIN, LOWER_CASE, MAX_PACKET, READ_ONLY, HOSTNAME, PORT, DATADIR, COLUMNS };
+enum { VERSION, SERVER_ID, LOG_BIN, LOWER_CASE, MAX_PACKET, READ_ONLY, HOSTNAME, PORT, DATADIR, INFILE, COLUMNS };
 
 /* "10.11.19-MariaDB-log" -> 101119, "9.7.4" -> 90704 */
 static unsigned version_number(const char *text)
@@ -101,7 +101,7 @@ bool gf_server_info_read(gf_server_info *out, MYSQL *db, gf_error *err)
     MYSQL_RES *result = gf_server_query(db, WHAT, err,
                                         "SELECT VERSION(), @@server_id, @@log_bin, @@lower_case_table_names, "
                                         "@@global.max_allowed_packet, @@global.read_only, @@hostname, @@port, "
-                                        "@@datadir");
+                                        "@@datadir, @@global.local_infile");
     MYSQL_ROW row;
     bool ok = false;
 
@@ -122,6 +122,7 @@ bool gf_server_info_read(gf_server_info *out, MYSQL *db, gf_error *err)
     out->lower_case = row[LOWER_CASE] == NULL ? 0 : (unsigned)strtoul(row[LOWER_CASE], NULL, 10);
     out->max_allowed_packet = row[MAX_PACKET] == NULL ? 0 : strtoull(row[MAX_PACKET], NULL, 10);
     out->read_only = is_on(row[READ_ONLY]);
+    out->local_infile = is_on(row[INFILE]);
     if (out->flavor == GF_FLAVOR_MARIADB)
         read_mariadb(out, row);
     ok = out->flavor == GF_FLAVOR_MARIADB || read_mysql(out, db, err);

@@ -350,7 +350,7 @@ bool gf_chunk_sql(const gf_chunk *c, const gf_sql_options *o, gf_stmt_fn *fn, vo
         const gf_chunk_row *from = &c->rows[i];
         struct row row = {.least = 1, .most = UINT32_MAX, .relaxed = from->relaxed};
 
-        if (from->dropped)
+        if (from->dropped || (c->lines && !from->sql))
             continue;
         row.text = gf_slice_of(c->text.data + from->tuple, from->tuple_len);
         row.key = gf_slice_of(c->keys.data + from->key, from->key_len);

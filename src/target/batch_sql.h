@@ -35,7 +35,7 @@ typedef bool gf_stmt_fn(void *ctx, const gf_stmt *stmt, gf_error *err);
 
 /* Net effect of the batch. False with the callback's error, or CONFIG for a row that max_allowed_packet forbids. */
 GF_MUST_CHECK bool gf_batch_sql(const gf_batch *b, const gf_sql_options *o, gf_stmt_fn *fn, void *ctx, gf_error *err);
-/* The rows of the chunk that rule M4 has left. */
+/* The rows of the chunk that rule M4 has left, those apart that are lines. */
 GF_MUST_CHECK bool gf_chunk_sql(const gf_chunk *c, const gf_sql_options *o, gf_stmt_fn *fn, void *ctx, gf_error *err);
 
 /* "shop.orders (id=42)" for messages; just the table when there is no key. Appended. */

@@ -139,6 +139,16 @@ static void put_double(gf_buf *out, double v)
     gf_buf_add(out, text, (size_t)len);
 }
 
+void gf_literal_number(gf_buf *out, const gf_value *v)
+{
+    if (v->kind == GF_V_DOUBLE)
+        put_double(out, v->d);
+    else if (v->kind == GF_V_INT)
+        put_int(out, v->i);
+    else
+        put_uint(out, v->u);
+}
+
 /* The server's own digits. Should it ever send anything else, it becomes a string and not part of our SQL. */
 static void put_number(gf_buf *out, gf_slice digits)
 {

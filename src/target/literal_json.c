@@ -249,6 +249,18 @@ static void scan(scanner *s)
     }
 }
 
+bool gf_json_is_plain(gf_slice text)
+{
+    scanner s = {.text = text};
+    bool plain;
+
+    scan(&s);
+    plain = s.edits.len == 0;
+    gf_buf_free(&s.path);
+    gf_buf_free(&s.edits);
+    return plain;
+}
+
 void gf_literal_json(gf_buf *out, gf_slice text)
 {
     scanner s = {.text = text};

@@ -7,12 +7,18 @@
 #ifndef GFREPLICA_TARGET_LITERAL_JSON_H
 #define GFREPLICA_TARGET_LITERAL_JSON_H
 
-#include "gfreplica/bytes.h"
+#include "gfreplica/value.h"
 
 /* `text` as MySQL prints it. Appended. */
 void gf_literal_json(gf_buf *out, gf_slice text);
 
+/* The text alone, parsed by a server, gives the document again: there is no decimal inside. */
+bool gf_json_is_plain(gf_slice text);
+
 /* '...' with what must be escaped escaped. Appended. */
 void gf_literal_quoted(gf_buf *out, gf_slice bytes);
+
+/* INT, UINT or DOUBLE as digits. Appended. */
+void gf_literal_number(gf_buf *out, const gf_value *v);
 
 #endif

@@ -140,6 +140,7 @@ bool gf_writer_open(gf_writer *w, gf_error *err)
     w->prefix = comment != NULL && *comment != '\0' ? gf_asprintf("/*%s*/ ", comment) : gf_strdup("");
     if (!gf_server_connect(&w->db, &w->opt->config->target, GF_CONN_WRITER, err))
         return false;
+    gf_load_serve(w->db, &w->feed);
     publish_socket(w);
     return read_mode(w, err) && set_lock_wait(w, LOCK_WAIT_S, err) && list_all_warnings(w, err);
 }
@@ -381,6 +382,29 @@ static uint64_t rows_written(const gf_chunk *c)
     return rows;
 }
 
+static bool load_rows(gf_writer *w, const gf_chunk *c, size_t from, size_t to, const gf_sql_options *o, gf_error *err)
+{
+    gf_stmt stmt = {.table = c->range->table, .rows = (unsigned)(to - from)};
+    uint64_t rows;
+
+    if (to - from == 1)
+        stmt.key = gf_slice_of(c->keys.data + c->rows[from].key, c->rows[from].key_len);
+    if (!gf_load_rows(&rows, w->db, &w->feed, c, from, to, o, err))
+        return statement_context(&stmt, err);
+    return rows == 0 || check_warnings(w, &stmt, err);
+}
+
+static bool load_lines(gf_writer *w, const gf_chunk *c, const gf_sql_options *o, gf_error *err)
+{
+    bool ok = true;
+
+    if (!c->lines || !o->single)
+        return !c->lines || load_rows(w, c, 0, c->row_count, o, err);
+    for (size_t i = 0; i < c->row_count && ok; i++)
+        ok = load_rows(w, c, i, i + 1, o, err);
+    return ok;
+}
+
 static bool write_chunk(gf_writer *w, const gf_chunk *c, bool single, gf_error *err)
 {
     gf_sql_options o = sql_options(w, CHUNK_AIM, single);
@@ -389,7 +413,7 @@ static bool write_chunk(gf_writer *w, const gf_chunk *c, bool single, gf_error *
     gf_buf sql = {0};
     bool ok;
 
-    if (!gf_chunk_sql(c, &o, run_statement, &run, err))
+    if (!load_lines(w, c, &o, err) || !gf_chunk_sql(c, &o, run_statement, &run, err))
         return gf_fail_context(err, "copy");
     if (w->opt->marker == NULL)
         return true;

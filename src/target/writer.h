@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "gfreplica/target.h"
+#include "load.h"
 #include "scheduler.h"
 
 /* What was committed since the start. */
@@ -34,6 +35,7 @@ typedef struct gf_writer {
     /* The thread's own. */
     MYSQL *db;              /* owned */
     char *strict, *relaxed; /* owned: SET statements of sql_mode */
+    gf_load_feed feed;      /* of LOAD DATA */
     char *prefix;           /* owned: comment in front of every write, "" */
 } gf_writer;
 

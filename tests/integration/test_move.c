@@ -11,13 +11,14 @@
 
 enum { FOREVER = 120 };
 
-/* One per way to follow a source: rules S1, S2 and S3. */
+/* One per way to follow a source: rules S1, S2 and S3. Rows are copied by LOAD DATA where the target has local_infile on,
+   as MariaDB has by itself, and by REPLACE on the last one. */
 static const struct way {
-    const char *family, *source_options;
+    const char *family, *source_options, *target_options;
 } ways[] = {
-    {"mariadb", NULL},
-    {"mysql", NULL},
-    {"mysql", "--gtid-mode=OFF --enforce-gtid-consistency=OFF"},
+    {"mariadb", NULL, NULL},
+    {"mysql", NULL, "--local-infile=ON"},
+    {"mysql", "--gtid-mode=OFF --enforce-gtid-consistency=OFF", NULL},
 };
 enum { WAYS = sizeof ways / sizeof ways[0] };
 
@@ -26,7 +27,7 @@ static h_server *sources[WAYS], *targets[WAYS];
 static void start_servers(void)
 {
     for (int i = 0; i < WAYS; i++)
-        h_server_start_pair(&sources[i], &targets[i], ways[i].family, ways[i].source_options, NULL);
+        h_server_start_pair(&sources[i], &targets[i], ways[i].family, ways[i].source_options, ways[i].target_options);
 }
 
 static void end_servers(void)
@@ -136,12 +137,13 @@ START_TEST(move__large_transaction_is_streamed)
     conf = config(_i, db, NULL);
     run = h_start("--checkpoint-dir", dir, "--job", db, conf);
     ck_assert(h_wait_log(run, "stage streaming", FOREVER));
-    h_sql(sources[_i], "SET autocommit=0; USE %s;"
-                       "INSERT INTO t (v) SELECT CONCAT('row ', seq) FROM "
-                       "(WITH RECURSIVE s AS (SELECT 1 AS seq UNION ALL SELECT seq + 1 FROM s WHERE seq < 900) "
-                       "SELECT a.seq * 1000 + b.seq AS seq FROM s a JOIN s b ON b.seq <= 60) x;"
-                       "UPDATE t SET v = CONCAT(v, '!') WHERE id %% 3 = 0; DELETE FROM t WHERE id %% 7 = 0;"
-                       "COMMIT; SET autocommit=1",
+    h_sql(sources[_i],
+          "SET autocommit=0; USE %s;"
+          "INSERT INTO t (v) SELECT CONCAT('row ', seq) FROM "
+          "(WITH RECURSIVE s AS (SELECT 1 AS seq UNION ALL SELECT seq + 1 FROM s WHERE seq < 900) "
+          "SELECT a.seq * 1000 + b.seq AS seq FROM s a JOIN s b ON b.seq <= 60) x;"
+          "UPDATE t SET v = CONCAT(v, '!') WHERE id %% 3 = 0; DELETE FROM t WHERE id %% 7 = 0;"
+          "COMMIT; SET autocommit=1",
           db);
     h_sql(sources[_i], "INSERT INTO %s.t (v) VALUES ('after')", db);
     ck_assert_int_eq(h_exec(NULL, NULL, 10, "cutover", "--checkpoint-dir", dir), 0);
@@ -172,7 +174,8 @@ START_TEST(move__shows_up_as_a_replica)
     ck_assert_int_eq(mysql_query(m, mysql ? "SHOW REPLICAS" : "SHOW SLAVE HOSTS"), 0);
     res = mysql_store_result(m);
     while ((row = mysql_fetch_row(res)) != NULL)
-        seen = seen || (strcmp(row[0], "4711") == 0 && strcmp(row[1], "mover.test") == 0 && strcmp(row[2], "3999") == 0);
+        seen =
+            seen || (strcmp(row[0], "4711") == 0 && strcmp(row[1], "mover.test") == 0 && strcmp(row[2], "3999") == 0);
     ck_assert(seen);
     mysql_free_result(res);
     mysql_close(m);
@@ -199,8 +202,9 @@ START_TEST(move__statement_format_change_stops_naming_the_table)
     conf = config(_i, db, NULL);
     run = h_start("--checkpoint-dir", dir, "--job", db, conf);
     ck_assert(h_wait_log(run, "stage streaming", FOREVER));
-    h_sql(sources[_i], "SET SESSION binlog_format=STATEMENT; INSERT INTO %s.orders VALUES (1, 2); "
-                       "SET SESSION binlog_format=ROW",
+    h_sql(sources[_i],
+          "SET SESSION binlog_format=STATEMENT; INSERT INTO %s.orders VALUES (1, 2); "
+          "SET SESSION binlog_format=ROW",
           db);
     ck_assert_int_eq(h_wait(run, 30), 4);
     log = h_stderr(run);

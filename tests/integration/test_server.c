@@ -45,6 +45,23 @@ static gf_server_config config_of(const h_server *server)
                               .password = (char *)(uintptr_t)server->password};
 }
 
+/* What a server could ask for in its answer to any statement. */
+START_TEST(files__are_not_given_away)
+{
+    gf_server_config config = config_of(servers[_i / 3]);
+    gf_conn_use use = (gf_conn_use)(_i % 3);
+    gf_error err;
+    MYSQL *db;
+
+    h_sql(servers[_i / 3],
+          "SET GLOBAL local_infile=ON; CREATE DATABASE IF NOT EXISTS f; CREATE TABLE IF NOT EXISTS f.t%d (x TEXT)", _i);
+    ck_assert_msg(gf_server_connect(&db, &config, use, &err), "%s", err.text);
+    ck_assert(!gf_server_exec(db, "load", &err, "LOAD DATA LOCAL INFILE '/etc/passwd' INTO TABLE f.t%d", _i));
+    ck_assert_int_eq(h_number(servers[_i / 3], "SELECT COUNT(*) FROM f.t%d", _i), 0);
+    gf_server_close(db);
+}
+END_TEST
+
 static const struct {
     int server;
     gf_tls_mode mode;
@@ -260,6 +277,7 @@ int main(void)
     tcase_add_loop_test(tc, session__inherits_nothing, 0, 6);
     tcase_add_loop_test(tc, params__win_and_are_checked, 0, 2);
     tcase_add_loop_test(tc, quote__survives_the_server, 0, 2);
+    tcase_add_loop_test(tc, files__are_not_given_away, 0, 6);
     tcase_add_loop_test(tc, unix_socket__is_used_when_given, 0, 2);
     suite_add_tcase(suite, tc);
     srunner_run_all(runner, CK_NORMAL);

@@ -15,8 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../src/target/load.h"
 #include "gfreplica/copier.h"
 #include "gfreplica/decoder.h"
+#include "gfreplica/line.h"
 #include "gfreplica/literal.h"
 #include "values_tables.h"
 
@@ -549,7 +551,44 @@ static void insert_row(MYSQL *db, const row_set *set, const char *to, const a_ro
     gf_buf_free(&sql);
 }
 
-static void write_copy(world *w, const row_set *sets, const char *to)
+/* All rows of a table as one chunk, so that those that are no lines stand between those that are. */
+static gf_chunk *chunk_of(gf_range *range, const row_set *set)
+{
+    gf_chunk *c = gf_chunk_new(range);
+
+    c->lines = true;
+    c->rows = gf_calloc(set->count + 1, sizeof *c->rows);
+    for (size_t r = 0; r < set->count; r++) {
+        gf_chunk_row *row = &c->rows[c->row_count++];
+
+        row->tuple = (uint32_t)c->text.len;
+        row->sql = !gf_line_row(&c->text, set->table, set->rows[r].values);
+        row->tuple_len = (uint32_t)(c->text.len - row->tuple);
+    }
+    return c;
+}
+
+static void load_rows(MYSQL *db, const row_set *set, const char *to)
+{
+    gf_table copy = *set->table;
+    gf_range range = {.table = &copy};
+    gf_chunk *c = chunk_of(&range, set);
+    const gf_sql_options o = {.packet = SIZE_MAX, .prefix = ""};
+    gf_load_feed feed = {0};
+    uint64_t loaded;
+
+    copy.target_sql = h_format("%s.`%s`", to, copy.name);
+    gf_load_serve(db, &feed);
+    ck_assert_msg(gf_load_rows(&loaded, db, &feed, c, 0, c->row_count, &o, &err), "%s: %s", copy.label, err.text);
+    ck_assert_msg(mysql_warning_count(db) == 0, "%s: %u warnings", copy.label, mysql_warning_count(db));
+    for (size_t r = 0; r < set->count; r++)
+        if (c->rows[r].sql)
+            insert_row(db, set, to, &set->rows[r]);
+    gf_chunk_free(c);
+    free(copy.target_sql);
+}
+
+static void write_copy(world *w, const row_set *sets, const char *to, bool load)
 {
     MYSQL *db = connect_as(w->family, GF_CONN_WRITER);
 
@@ -560,8 +599,11 @@ static void write_copy(world *w, const row_set *sets, const char *to)
         if (families[w->family].flavor == GF_FLAVOR_MARIADB)
             h_sql(servers[w->family], "SET GLOBAL mysql56_temporal_format=%s", old ? "OFF" : "ON");
         h_sql(servers[w->family], "CREATE TABLE %s.`%s` LIKE v.`%s`", to, set->table->name, set->table->name);
-        for (size_t r = 0; r < set->count; r++)
-            insert_row(db, set, to, &set->rows[r]);
+        if (load && gf_line_fits(set->table))
+            load_rows(db, set, to);
+        else
+            for (size_t r = 0; r < set->count; r++)
+                insert_row(db, set, to, &set->rows[r]);
         ck_assert(gf_server_exec(db, "commit", &err, "COMMIT"));
     }
     gf_server_close(db);
@@ -588,6 +630,30 @@ static void expect_equal_rows(const row_set *a, const row_set *b)
     }
 }
 
+START_TEST(values__arrive_to_the_bit_as_lines)
+{
+    world w;
+    size_t as_lines = 0;
+
+    open_world(&w, _i);
+    h_sql(servers[_i], "SET GLOBAL local_infile=ON; DROP DATABASE IF EXISTS vc; CREATE DATABASE vc");
+    row_set *chunks = chunks_of(&w, "v"), *events = events_of(&w, "v");
+
+    write_copy(&w, chunks, "vc", true);
+    row_set *by_load = events_of(&w, "vc");
+
+    for (size_t i = 0; i < w.count; i++) {
+        as_lines += gf_line_fits(w.tables[i]);
+        expect_equal_rows(&events[i], &by_load[i]);
+    }
+    ck_assert_uint_gt(as_lines, 40);
+    free_sets(chunks, &w);
+    free_sets(events, &w);
+    free_sets(by_load, &w);
+    close_world(&w);
+}
+END_TEST
+
 START_TEST(values__arrive_to_the_bit_on_both_ways)
 {
     world w;
@@ -596,8 +662,8 @@ START_TEST(values__arrive_to_the_bit_on_both_ways)
     row_set *chunks = chunks_of(&w, "v"), *events = events_of(&w, "v");
 
     h_sql(servers[_i], "DROP DATABASE va; DROP DATABASE vb; CREATE DATABASE va; CREATE DATABASE vb");
-    write_copy(&w, chunks, "va");
-    write_copy(&w, events, "vb");
+    write_copy(&w, chunks, "va", false);
+    write_copy(&w, events, "vb", false);
     row_set *by_chunk = events_of(&w, "va"), *by_event = events_of(&w, "vb"), *read_back = chunks_of(&w, "va");
 
     for (size_t i = 0; i < w.count; i++) {
@@ -785,6 +851,7 @@ int main(void)
     tcase_add_loop_test(tcase, values__are_the_same_from_chunks_and_from_events, 0, FAMILIES);
     tcase_add_loop_test(tcase, images__are_refused_when_cut_short_anywhere, 0, FAMILIES);
     tcase_add_loop_test(tcase, values__arrive_to_the_bit_on_both_ways, 0, FAMILIES);
+    tcase_add_loop_test(tcase, values__arrive_to_the_bit_as_lines, 0, FAMILIES);
     tcase_add_loop_test(tcase, rows__are_found_by_key_and_by_all_their_bytes, 0, FAMILIES);
     tcase_add_loop_test(tcase, places__split_the_key_order_where_the_server_does, 0, FAMILIES);
     suite_add_tcase(suite, tcase);
