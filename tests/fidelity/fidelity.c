@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PHASE_IDS = 1000, RANDOM_ROWS = 12 };
+enum { PHASE_IDS = 1000, RANDOM_ROWS = 12, MOST_COLUMNS = 30 /* altered in one table */ };
 
 /* ---- random values ---- */
 
@@ -330,9 +330,9 @@ static bool alter_column(h_server *target, const char *table, const char *column
                             table, which, *done, offset);
         if (id == NULL)
             break;
-        char *before = h_scalar(target, "SELECT CONCAT(%s+0, HEX(%s)) FROM `%s` WHERE id=%s", name, name, table, id);
-        h_sql_try(target, NULL, "UPDATE IGNORE `%s` SET %s = %s WHERE id=%s LIMIT 1", table, name, form, id);
-        char *after = h_scalar(target, "SELECT CONCAT(%s+0, HEX(%s)) FROM `%s` WHERE id=%s", name, name, table, id);
+        char *before = h_scalar(target, "SELECT CONCAT(%s+0, HEX(%s)) FROM `%s` WHERE id='%s'", name, name, table, id);
+        h_sql_try(target, NULL, "UPDATE IGNORE `%s` SET %s = %s WHERE id='%s' LIMIT 1", table, name, form, id);
+        char *after = h_scalar(target, "SELECT CONCAT(%s+0, HEX(%s)) FROM `%s` WHERE id='%s'", name, name, table, id);
         found = before != NULL && after != NULL && strcmp(before, after) != 0;
         if (found) {
             char *longer = h_format("%s,%s", *done, id);
@@ -356,8 +356,8 @@ static uint64_t alter_table(h_server *target, const char *database, const char *
                          " WHERE table_schema='%s' AND table_name='%s' AND column_name <> 'id'"
                          " AND extra NOT LIKE '%%GENERATED%%' AND generation_expression IS NULL OR"
                          " (table_schema='%s' AND table_name='%s' AND column_name <> 'id' AND generation_expression='')"
-                         " ORDER BY ordinal_position",
-                         database, table, database, table);
+                         " ORDER BY ordinal_position LIMIT %d",
+                         database, table, database, table, MOST_COLUMNS);
     char *done = h_format("-1");
     uint64_t altered = 0;
     MYSQL_RES *result;

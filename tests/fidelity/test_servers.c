@@ -258,8 +258,7 @@ START_TEST(servers__a_row_of_64_mib_both_ways)
     run = h_start("--checkpoint-dir", dir, "--job", db, conf);
     f_ends(run, 4, FOREVER);
     log = h_stderr(run);
-    ck_assert_ptr_nonnull(strstr(log, "max_allowed_packet"));
-    ck_assert_ptr_nonnull(strstr(log, "id=1"));
+    ck_assert_msg(strstr(log, "raise max_allowed_packet") != NULL && strstr(log, "id=1") != NULL, "%s", log);
     free(log);
     h_run_free(run);
 
