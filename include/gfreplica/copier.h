@@ -89,11 +89,12 @@ typedef struct gf_copier gf_copier;
 
 typedef struct {
     const gf_config *config; /* borrowed, like all here */
-    bool lines; /* the target takes LOAD DATA LOCAL */
+    bool lines;              /* the target takes LOAD DATA LOCAL */
     const gf_server_info *info;
     gf_plan *plan;
     gf_merger *merger;
-    size_t max_bytes; /* chunks between reader and target, in all */
+    size_t max_bytes;           /* chunks between reader and target, in all */
+    const atomic_bool *xa_seen; /* MariaDB: an XA transaction has been committed; NULL: none ever is */
 } gf_copier_options;
 
 /* Starts config->readers threads. They end when every range is read, or at gf_copier_stop, or at the first error. */

@@ -57,6 +57,12 @@ GF_MUST_CHECK bool gf_marker_begin(gf_marker *m, MYSQL *target, const char *sour
 GF_MUST_CHECK bool gf_marker_add_ranges(gf_marker *m, MYSQL *target, const gf_table *t, const gf_range *const *ranges,
                                         size_t count, gf_error *err);
 GF_MUST_CHECK bool gf_marker_stage(gf_marker *m, MYSQL *target, const char *stage, gf_error *err);
+/* Another server is the source from here on: its identity. Unless it has the same binlog, snapshot positions (rule K),
+   which the marker's position must have passed, are forgotten. */
+GF_MUST_CHECK bool gf_marker_source(gf_marker *m, MYSQL *target, const char *source_identity, bool same_binlog,
+                                    gf_error *err);
+/* Rule K: away with what an interrupted copy has left in a keyless table, if we are still the job's instance (R3). */
+GF_MUST_CHECK bool gf_marker_empty_table(gf_marker *m, MYSQL *target, const gf_table *t, gf_error *err);
 /* Remove the job's rows (a finished or abandoned job). */
 GF_MUST_CHECK bool gf_marker_remove(gf_marker *m, MYSQL *target, gf_error *err);
 void gf_marker_content_free(gf_marker_content *c); /* back to {0} */

@@ -218,7 +218,8 @@ static bool connect_reader(reader *r, gf_error *err)
         return false;
     r->view.db = r->db;
     set_wake(r, dup((int)mysql_get_socket(r->db)));
-    if (check_server(r, err) && gf_view_session(&r->view, err))
+    r->view.may_lock = false;
+    if (check_server(r, err))
         return true;
     disconnect(r);
     return false;
@@ -452,7 +453,7 @@ static bool start_reader(gf_copier *c, unsigned index, gf_error *err)
     r->copier = c;
     r->index = index;
     r->wake = -1;
-    r->view = (gf_view){.info = c->opt.info, .stopped = reader_stopped, .ctx = r};
+    r->view = (gf_view){.info = c->opt.info, .stopped = reader_stopped, .xa_seen = c->opt.xa_seen, .ctx = r};
     rc = pthread_create(&r->thread, NULL, run_reader, r);
     if (rc != 0)
         return gf_fail(err, GF_ERR_SYSTEM, "start reader thread %u: error %d", index, rc);
@@ -472,14 +473,15 @@ bool gf_copier_start(gf_copier **out, const gf_copier_options *opt, gf_error *er
     pthread_mutex_init(&c->lock, NULL);
     gf_cond_init(&c->changed);
     gf_merger_on_thrown(opt->merger, on_thrown, c);
+    *out = c; /* before the first chunk: whoever writes it tells the copier when it is gone */
     for (unsigned i = 0; i < wanted; i++) {
         if (!start_reader(c, i, err)) {
             gf_copier_stop(c);
             gf_copier_join(c);
+            *out = NULL;
             return false;
         }
     }
-    *out = c;
     return true;
 }
 

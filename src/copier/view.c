@@ -11,7 +11,9 @@
  * MySQL without: row locks go after the engine's commit, so a locking read of a row waits for every earlier writer.
  * READ COMMITTED keeps it from locking the gaps as well, which nothing here needs and the source's writers would feel.
  * MariaDB: the snapshot and its binlog position are taken under the lock that orders commits; it needs
- * binlog_order_commits=ON (rule S6, checked at the start).
+ * binlog_order_commits=ON (rule S6, checked at the start). XA COMMIT is not under that lock: a snapshot whose position
+ * is behind one may still show the rows before it (seen on 10.11). So from the first sign of XA on, MariaDB's chunks are
+ * locking reads as well: a prepared transaction keeps its row locks until the engine has committed it.
  *
  * Positions are file and offset of the server that is read, and only of it (rule S5).
  */
@@ -30,32 +32,27 @@ enum {
     LOCK_WAIT_SECONDS = 5 /* then the chunk gives up its locks and is tried again */
 };
 
-gf_view_kind gf_view_kind_of(const gf_server_info *info)
-{
-    if (info->flavor == GF_FLAVOR_MARIADB)
-        return GF_VIEW_SNAPSHOT;
-    return info->gtids ? GF_VIEW_GTIDS : GF_VIEW_LOCKS;
-}
-
 static gf_view_kind kind_of(const gf_view *v)
 {
-    return gf_view_kind_of(v->info);
+    if (v->info->flavor != GF_FLAVOR_MARIADB)
+        return v->info->gtids ? GF_VIEW_GTIDS : GF_VIEW_LOCKS;
+    return v->xa_seen != NULL && atomic_load(v->xa_seen) ? GF_VIEW_LOCKS : GF_VIEW_SNAPSHOT;
 }
 
-bool gf_view_session(gf_view *v, gf_error *err)
+static bool set_up_locks(gf_view *v, gf_error *err)
 {
-    if (kind_of(v) != GF_VIEW_LOCKS)
+    if (v->may_lock)
         return true;
-    return gf_server_exec(v->db, "set the isolation of chunk reads", err,
-                          "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED") &&
-           gf_server_exec(v->db, "set innodb_lock_wait_timeout", err, "SET SESSION innodb_lock_wait_timeout=%d",
-                          LOCK_WAIT_SECONDS);
+    v->may_lock = gf_server_exec(v->db, "set the isolation of chunk reads", err,
+                                 "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED") &&
+                  gf_server_exec(v->db, "set innodb_lock_wait_timeout", err, "SET SESSION innodb_lock_wait_timeout=%d",
+                                 LOCK_WAIT_SECONDS);
+    return v->may_lock;
 }
 
-/* Rule M2: without GTIDs the row locks of earlier writers are what the SELECT waits for. */
 const char *gf_view_clause(const gf_view *v)
 {
-    return kind_of(v) == GF_VIEW_LOCKS ? " LOCK IN SHARE MODE" : "";
+    return v->kind == GF_VIEW_LOCKS ? " LOCK IN SHARE MODE" : "";
 }
 
 static bool stopped(const gf_view *v, gf_error *err)
@@ -85,8 +82,8 @@ static bool wait_for_gtids(gf_view *v, const gf_position *a, gf_error *err)
     uint64_t since = gf_now_ms();
     bool ok = true, there = false;
 
+    there = a->gtids == NULL || gf_gtid_set_empty(a->gtids);
     gf_position_gtid_text(a, &set);
-    there = set.len == 0;
     gf_buf_quote(&quoted, set.data, set.len);
     while (ok && !there && !stopped(v, err)) {
         char *answer = NULL;
@@ -165,17 +162,18 @@ static bool wait_for_snapshot(gf_view *v, const gf_position *a, gf_error *err)
 
 bool gf_view_open(gf_view *v, const gf_position *a, gf_error *err)
 {
-    switch (kind_of(v)) {
+    v->kind = kind_of(v);
+    switch (v->kind) {
     case GF_VIEW_GTIDS: return wait_for_gtids(v, a, err);
     case GF_VIEW_SNAPSHOT: return wait_for_snapshot(v, a, err);
-    case GF_VIEW_LOCKS: break; /* the SELECT itself waits */
+    case GF_VIEW_LOCKS: return set_up_locks(v, err); /* the SELECT itself waits */
     }
     return true;
 }
 
 bool gf_view_close(gf_position *fence, gf_view *v, gf_error *err)
 {
-    if (kind_of(v) != GF_VIEW_SNAPSHOT)
+    if (v->kind != GF_VIEW_SNAPSHOT)
         return gf_server_binlog_end(fence, v->db, v->info, err); /* rule M3: after the rows */
     gf_position_copy(fence, &v->position);
     /* A connection made since then has no transaction, and COMMIT does nothing. */

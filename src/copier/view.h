@@ -10,11 +10,13 @@
 #ifndef GFREPLICA_COPIER_VIEW_H
 #define GFREPLICA_COPIER_VIEW_H
 
+#include <stdatomic.h>
+
 #include "gfreplica/server.h"
 
 typedef enum {
     GF_VIEW_GTIDS,   /* MySQL with GTIDs: wait for A in gtid_executed, then one statement in autocommit */
-    GF_VIEW_LOCKS,   /* MySQL without: a locking read in autocommit */
+    GF_VIEW_LOCKS,   /* MySQL without, MariaDB with XA: a locking read in autocommit */
     GF_VIEW_SNAPSHOT /* MariaDB: a snapshot that tells its own position */
 } gf_view_kind;
 
@@ -23,14 +25,14 @@ typedef struct {
     MYSQL *db;                  /* borrowed; a GF_CONN_READER connection */
     const gf_server_info *info; /* borrowed */
     bool (*stopped)(void *ctx); /* asked while waiting: may be called often */
+    const atomic_bool *xa_seen; /* MariaDB: see view.c; NULL: none is */
     void *ctx;
 
+    gf_view_kind kind;    /* of the view that is open */
+    bool may_lock;        /* the connection is set up for locking reads */
     gf_position position; /* owned: of the snapshot */
 } gf_view;
 
-gf_view_kind gf_view_kind_of(const gf_server_info *info);
-/* Once per connection: what reading needs beyond GF_CONN_READER. */
-GF_MUST_CHECK bool gf_view_session(gf_view *v, gf_error *err);
 /* STOPPED when stopped. */
 GF_MUST_CHECK bool gf_view_open(gf_view *v, const gf_position *a, gf_error *err);
 const char *gf_view_clause(const gf_view *v); /* at the end of the SELECT, "" or with a blank in front */

@@ -50,6 +50,8 @@ struct gf_job {
     gf_buf left_out;        /* objects that are not moved, for the summary */
     gf_position start;      /* where the current attempt's stream starts */
     uint64_t seq;           /* the marker's last sequence number */
+    gf_position first;      /* where a new job starts: taken before its schema is read */
+    atomic_bool xa_seen;    /* MariaDB: the source commits XA transactions, see copier/view.c */
     gf_marker_xa *xas;      /* owned: prepared XA transactions when the attempt began */
     size_t xa_count;
     struct snapshot *snapshots; /* owned; written before the stream starts, then only read */

@@ -45,6 +45,7 @@ void gf_job_free(gf_job *j)
     gf_state_free(&j->state);
     gf_state_free(&j->loaded);
     gf_position_free(&j->start);
+    gf_position_free(&j->first);
     gf_buf_free(&j->left_out);
     free(j->snapshots);
     gf_start_forget_xas(j);

@@ -104,7 +104,7 @@ static bool copy_keyless_table(struct keyless *k, gf_error *err)
     bool ok;
 
     gf_log_info("%s has no key: copied in one exact snapshot before the stream goes on", t->label);
-    ok = gf_server_exec(j->target, t->label, err, "TRUNCATE TABLE %s", t->target_sql) &&
+    ok = gf_marker_empty_table(j->marker, j->target, t, err) &&
          gf_copy_keyless(&at, k->range, j->config, &j->source_info, keyless_at, keyless_chunk, k, err) &&
          gf_applier_drain(k->p->applier, err);
     gf_position_free(&at);
@@ -161,6 +161,7 @@ static bool start_stream(struct pipeline *p, gf_error *err)
         .applier = p->applier,
         .plan = j->plan,
         .marker = j->marker,
+        .xa_seen = &j->xa_seen,
         .xas = j->xas,
         .xa_count = j->xa_count,
         .in_snapshot = in_snapshot,
@@ -181,6 +182,7 @@ static bool start_copier(struct pipeline *p, gf_error *err)
         .plan = j->plan,
         .merger = gf_stream_merger(p->stream),
         .max_bytes = j->config->memory_bytes / 4,
+        .xa_seen = &j->xa_seen,
     };
 
     if (gf_plan_done(j->plan))

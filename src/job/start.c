@@ -79,7 +79,9 @@ static bool same_gtids(gf_job *j, const gf_position *at, gf_error *err)
     bool ok = false;
 
     gf_position_gtid_text(at, &ours);
-    if (!j->source_info.gtids || ours.len == 0) {
+    if (at->gtids != NULL && gf_gtid_set_empty(at->gtids))
+        gf_buf_reset(&ours); /* a new server's: there is nothing that another one could lack */
+    if (!j->source_info.gtids || at->gtids == NULL) {
         gf_fail(err, GF_ERR_GONE, "without GTIDs a position means nothing there");
         goto out;
     }
@@ -136,6 +138,66 @@ bool gf_start_connect(gf_job *j, gf_error *err)
     if (j->state.source_identity[0] == '\0')
         memcpy(j->state.source_identity, j->source_info.identity, sizeof j->state.source_identity);
     return true;
+}
+
+/* ---- where a new job starts ---- */
+
+/* Rule S3: the exact position of a view, with no lock and no extra grant. */
+static bool snapshot_position(gf_position *out, gf_job *j, gf_error *err)
+{
+    char *file = NULL, *offset = NULL, *gtid = NULL;
+    bool ok = false;
+
+    if (!gf_server_exec(j->source, "open a view", err, "START TRANSACTION WITH CONSISTENT SNAPSHOT"))
+        return false;
+    if (!gf_server_scalar(&file, j->source, "position of the view", err,
+                          "SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS WHERE "
+                          "VARIABLE_NAME = 'BINLOG_SNAPSHOT_FILE'") ||
+        !gf_server_scalar(&offset, j->source, "position of the view", err,
+                          "SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS WHERE "
+                          "VARIABLE_NAME = 'BINLOG_SNAPSHOT_POSITION'"))
+        goto out;
+    if (file == NULL || file[0] == '\0' || offset == NULL) {
+        gf_fail(err, GF_ERR_CONFIG, "source: no binlog position of a snapshot: is log_bin on?");
+        goto out;
+    }
+    if (!gf_server_scalar(&gtid, j->source, "GTID of the view", err, "SELECT BINLOG_GTID_POS('%s', %s)", file, offset))
+        goto out;
+    ok = gf_position_parse(out, GF_FLAVOR_MARIADB, file, strtoull(offset, NULL, 10), gtid == NULL ? "" : gtid, err);
+out:
+    if (!gf_server_exec(j->source, "close the view", ok ? err : NULL, "COMMIT"))
+        ok = false;
+    free(file);
+    free(offset);
+    free(gtid);
+    return ok;
+}
+
+/* Rule S1: what is in gtid_executed is visible to the first view, which comes later. */
+static bool gtid_position(gf_position *out, gf_job *j, gf_error *err)
+{
+    char *executed = NULL;
+    bool ok;
+
+    if (!gf_server_scalar(&executed, j->source, "executed GTIDs", err, "SELECT @@global.gtid_executed"))
+        return false;
+    ok = gf_position_parse(out, GF_FLAVOR_MYSQL, "", 0, executed == NULL || executed[0] == '\0' ? "-" : executed, err);
+    free(executed);
+    return ok;
+}
+
+/* Rule S2: any place up to the end will do, because without GTIDs a chunk is a locking read, which waits for whatever
+   is in the binlog and not visible yet (docs/ARCHITECTURE.md, Decisions). */
+static bool file_position(gf_position *out, gf_job *j, gf_error *err)
+{
+    return gf_server_binlog_end(out, j->source, &j->source_info, err);
+}
+
+static bool new_position(gf_position *out, gf_job *j, gf_error *err)
+{
+    if (j->source_info.flavor == GF_FLAVOR_MARIADB)
+        return snapshot_position(out, j, err);
+    return j->source_info.gtids ? gtid_position(out, j, err) : file_position(out, j, err);
 }
 
 /* ---- once a process ---- */
@@ -239,6 +301,9 @@ bool gf_start_prepare(gf_job *j, gf_error *err)
         return true;
     if (!same_config(j, err) || !choose_replica(j, err))
         return false;
+    /* The position first: what alters a definition after it is in the stream. */
+    if (!j->begun && !j->loaded.imported && !new_position(&j->first, j, err))
+        return false;
     gf_catalog_free(j->catalog);
     gf_buf_reset(&j->left_out);
     if (!load_catalog(j, err) || !preflight(j, err))
@@ -249,73 +314,6 @@ bool gf_start_prepare(gf_job *j, gf_error *err)
         gf_log_lines(GF_LOG_INFO, &j->left_out);
     j->prepared = true;
     return true;
-}
-
-/* ---- where a new job starts ---- */
-
-/* Rule S3: the exact position of a view, with no lock and no extra grant. */
-static bool snapshot_position(gf_position *out, gf_job *j, gf_error *err)
-{
-    char *file = NULL, *offset = NULL, *gtid = NULL;
-    bool ok = false;
-
-    if (!gf_server_exec(j->source, "open a view", err, "START TRANSACTION WITH CONSISTENT SNAPSHOT"))
-        return false;
-    if (!gf_server_scalar(&file, j->source, "position of the view", err,
-                          "SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS WHERE "
-                          "VARIABLE_NAME = 'BINLOG_SNAPSHOT_FILE'") ||
-        !gf_server_scalar(&offset, j->source, "position of the view", err,
-                          "SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS WHERE "
-                          "VARIABLE_NAME = 'BINLOG_SNAPSHOT_POSITION'"))
-        goto out;
-    if (file == NULL || file[0] == '\0' || offset == NULL) {
-        gf_fail(err, GF_ERR_CONFIG, "source: no binlog position of a snapshot: is log_bin on?");
-        goto out;
-    }
-    if (!gf_server_scalar(&gtid, j->source, "GTID of the view", err, "SELECT BINLOG_GTID_POS('%s', %s)", file, offset))
-        goto out;
-    ok = gf_position_parse(out, GF_FLAVOR_MARIADB, file, strtoull(offset, NULL, 10), gtid == NULL ? "" : gtid, err);
-out:
-    if (!gf_server_exec(j->source, "close the view", ok ? err : NULL, "COMMIT"))
-        ok = false;
-    free(file);
-    free(offset);
-    free(gtid);
-    return ok;
-}
-
-/* Rule S1: what is in gtid_executed is visible to the first view, which comes later. */
-static bool gtid_position(gf_position *out, gf_job *j, gf_error *err)
-{
-    char *executed = NULL;
-    bool ok;
-
-    if (!gf_server_scalar(&executed, j->source, "executed GTIDs", err, "SELECT @@global.gtid_executed"))
-        return false;
-    ok = gf_position_parse(out, GF_FLAVOR_MYSQL, "", 0, executed == NULL || executed[0] == '\0' ? "-" : executed, err);
-    free(executed);
-    return ok;
-}
-
-/* Rule S2: all in older files is visible, so the beginning of the current one is early enough. */
-static bool file_position(gf_position *out, gf_job *j, gf_error *err)
-{
-    gf_error refused;
-
-    if (!gf_server_exec(j->source, "rotate the binlog", &refused, "FLUSH BINARY LOGS"))
-        gf_log_debug("not allowed to rotate the source's binlog, starting at the beginning of its current file: %s",
-                     refused.text);
-    if (!gf_server_binlog_end(out, j->source, &j->source_info, err))
-        return false;
-    out->offset = 4;
-    return true;
-}
-
-static bool new_position(gf_position *out, gf_job *j, gf_error *err)
-{
-    if (j->source_info.flavor == GF_FLAVOR_MARIADB)
-        return snapshot_position(out, j, err);
-    return j->source_info.gtids ? gtid_position(out, j, err) : file_position(out, j, err);
 }
 
 /* ---- plan and marker ---- */
@@ -469,18 +467,37 @@ static bool create_tables(gf_job *j, gf_error *err)
 /* A job that the target knows nothing of. Rule S6: the start is in the marker before the first row is written. */
 static bool begin_job(gf_job *j, gf_error *err)
 {
-    gf_position_free(&j->start);
-    if (j->loaded.imported) {
-        gf_position_copy(&j->start, &j->loaded.position);
-    } else if (!new_position(&j->start, j, err)) {
-        return false;
-    }
+    gf_position_copy(&j->start, j->loaded.imported ? &j->loaded.position : &j->first);
     if (!gf_replica_available(j->source, &j->source_info, &j->start, err) ||
         (j->loaded.imported && !gf_import_check(&j->loaded, j->catalog, j->target, err)) || !create_tables(j, err))
         return false;
     j->seq = 0;
     return j->marker == NULL ||
            gf_marker_begin(j->marker, j->target, j->state.source_identity, &j->start, j->config->writers, err);
+}
+
+/* Rule S5: files and offsets were the old server's. A snapshot of a keyless table that the marker has not passed would
+   have to be compared with the new one's. */
+static bool change_source(gf_job *j, gf_marker_content *m, gf_error *err)
+{
+    bool moved_house = j->source_info.flavor == GF_FLAVOR_MARIADB; /* the same binlog under another name */
+
+    for (size_t i = 0; i < m->range_count && !moved_house; i++) {
+        gf_marker_range *r = &m->ranges[i];
+
+        if (r->snap_file[0] != '\0' &&
+            gf_binlog_cmp(m->position.file, m->position.offset, r->snap_file, r->snap_offset) < 0)
+            return gf_fail(err, GF_ERR_GONE,
+                           "%s.%s has no key and was copied from the old source, behind the position reached: start "
+                           "the job anew",
+                           r->db, r->name);
+        r->snap_file[0] = '\0';
+    }
+    if (!moved_house) {
+        j->start.file[0] = '\0';
+        j->start.offset = 0;
+    }
+    return gf_marker_source(j->marker, j->target, j->state.source_identity, moved_house, err);
 }
 
 static bool resume_job(gf_job *j, gf_marker_content *m, gf_error *err)
@@ -500,10 +517,8 @@ static bool resume_job(gf_job *j, gf_marker_content *m, gf_error *err)
             "schema that the source has now",
             j->config->job);
     gf_position_copy(&j->start, &m->position);
-    if (j->state.position.file[0] == '\0' && strcmp(m->source_identity, j->state.source_identity) != 0) {
-        j->start.file[0] = '\0';
-        j->start.offset = 0;
-    }
+    if (strcmp(m->source_identity, j->state.source_identity) != 0 && !change_source(j, m, err))
+        return false;
     j->seq = m->seq;
     plan_from_marker(j, m);
     j->xas = m->xas; /* taken */
@@ -566,6 +581,22 @@ out:
     return ok;
 }
 
+/* Has MariaDB committed an XA transaction since it started? Then its snapshots can't be trusted (copier/view.c). */
+static bool look_for_xa(gf_job *j, gf_error *err)
+{
+    MYSQL_RES *res;
+    MYSQL_ROW row;
+
+    if (j->source_info.flavor != GF_FLAVOR_MARIADB)
+        return true;
+    res = gf_server_query(j->source, "look for XA transactions", err, "SHOW GLOBAL STATUS LIKE 'Com_xa_commit'");
+    row = res == NULL ? NULL : mysql_fetch_row(res);
+    if (row == NULL || row[1] == NULL || strcmp(row[1], "0") != 0 || j->xa_count > 0)
+        atomic_store(&j->xa_seen, true);
+    mysql_free_result(res);
+    return res != NULL;
+}
+
 bool gf_start_position(gf_job *j, gf_error *err)
 {
     j->plan_ready = false;
@@ -577,6 +608,8 @@ bool gf_start_position(gf_job *j, gf_error *err)
     if (gf_stage_now(j) == GF_STAGE_DONE)
         return true;
     if (!gf_replica_available(j->source, &j->source_info, &j->start, err) || !plan_rest(j, err))
+        return false;
+    if (!look_for_xa(j, err))
         return false;
     j->source_info.gtids = j->source_info.gtids && (j->start.gtids != NULL || j->start.maria.count > 0);
     pthread_mutex_lock(&j->lock);

@@ -37,7 +37,7 @@ struct gf_stream {
     gf_builder builder;
     gf_txn_info txn;
     gf_xa_store xa;
-    bool in_txn;
+    bool in_txn, in_xa;
     bool at_limit_local;
     uint64_t last_submit_ms;
 
@@ -178,6 +178,7 @@ static bool on_begin(void *ctx, const gf_txn_info *txn, gf_error *err)
 
     (void)err;
     s->txn = *txn;
+    s->in_xa = txn->xid != NULL;
     s->txn.xid = NULL; /* borrowed only for the call */
     s->in_txn = true;
     gf_merger_enter(s->merger);
@@ -204,6 +205,12 @@ static bool on_row(void *ctx, const gf_table *t, gf_op op, const gf_value *befor
     gf_stream *s = ctx;
 
     (void)event_flags;
+    /* Rule K: whether the snapshot has them is told by the place of their COMMIT, which is not known yet. */
+    if (s->in_xa && t->identity < 0) {
+        gf_fail(err, GF_ERR_DATA, "%s has no key, so changes of XA transactions can't be applied to it exactly",
+                t->label);
+        return name_transaction(s, err);
+    }
     if (s->opt.in_snapshot(s->opt.ctx, t, s->txn.file, s->txn.offset)) /* rule K; else rule M5: nothing is skipped */
         return true;
     if ((op != GF_OP_INSERT && !is_whole(t, before, err)) || (op != GF_OP_DELETE && !is_whole(t, after, err)))
@@ -297,6 +304,8 @@ static bool xa_decide(gf_stream *s, gf_xa_kind kind, gf_slice xid, const gf_posi
     gf_slice block = gf_xa_find(&s->xa, xid);
     size_t first = s->builder.batch->count;
 
+    if (kind == GF_XA_COMMIT)
+        atomic_store(s->opt.xa_seen, true);
     if (block.data == NULL && kind == GF_XA_COMMIT)
         return gf_fail(err, GF_ERR_DATA,
                        "it was prepared before the job started, so its changes were never seen: start "

@@ -27,6 +27,7 @@ typedef struct {
     gf_applier *applier;
     gf_plan *plan;
     const gf_marker *marker; /* NULL without one */
+    atomic_bool *xa_seen;    /* set when an XA COMMIT passes */
     const gf_marker_xa *xas; /* prepared transactions that it knows */
     size_t xa_count;
     /* Events of this keyless table that start before its snapshot are in it already (rule K). */

@@ -452,6 +452,11 @@ static bool begin(gf_marker *m, MYSQL *target, const char *source_identity, cons
     if (!lock_job(&old, m, target, err))
         return false;
     *generation = old.generation + 1;
+    if (old.exists && !m->config->take_over) {
+        gf_marker_content_free(&old);
+        return gf_fail(err, GF_ERR_CONFIG, "another instance has begun job '%s' at the same moment: this one stops",
+                       m->job);
+    }
     gf_marker_content_free(&old);
     return delete_rows(m, target, err) && insert_job(m, target, source_identity, *generation, err) &&
            add_slots(m, target, *generation, start, 0, slots, err);
@@ -517,6 +522,41 @@ bool gf_marker_stage(gf_marker *m, MYSQL *target, const char *stage, gf_error *e
     if (!gf_server_exec(target, "note the stage in the marker", err, "START TRANSACTION"))
         return false;
     return end_transaction(target, set_stage(m, target, stage, err), "note the stage in the marker", err);
+}
+
+static bool set_source(const gf_marker *m, MYSQL *target, const char *source_identity, bool same_binlog, gf_error *err)
+{
+    gf_buf sql = {0};
+    bool ok;
+
+    gf_buf_printf(&sql, "UPDATE %s.job SET source_identity=", m->db_sql);
+    add_text(&sql, source_identity);
+    gf_buf_printf(&sql, " WHERE job=%s", m->job_sql);
+    ok = is_ours(m, target, err) && run(target, "note the source in the marker", &sql, err) &&
+         (same_binlog ||
+          gf_server_exec(target, "note the source in the marker", err,
+                         "UPDATE %s.table_range SET snap_file='', snap_offset=0 WHERE job=%s", m->db_sql, m->job_sql));
+    gf_buf_free(&sql);
+    return ok;
+}
+
+bool gf_marker_source(gf_marker *m, MYSQL *target, const char *source_identity, bool same_binlog, gf_error *err)
+{
+    if (!gf_server_exec(target, "note the source in the marker", err, "START TRANSACTION"))
+        return false;
+    return end_transaction(target, set_source(m, target, source_identity, same_binlog, err),
+                           "note the source in the marker", err);
+}
+
+/* DELETE, not TRUNCATE, which commits by itself: nothing may stand between the check and the deed. */
+bool gf_marker_empty_table(gf_marker *m, MYSQL *target, const gf_table *t, gf_error *err)
+{
+    bool ok;
+
+    if (!gf_server_exec(target, t->label, err, "START TRANSACTION"))
+        return false;
+    ok = is_ours(m, target, err) && gf_server_exec(target, t->label, err, "DELETE FROM %s", t->target_sql);
+    return end_transaction(target, ok, t->label, err);
 }
 
 /* ---- ranges ---- */
