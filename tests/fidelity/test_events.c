@@ -549,6 +549,43 @@ START_TEST(setting__is_refused_before_anything_is_copied)
 }
 END_TEST
 
+/* ---- a start in the middle of a file ---- */
+
+static void resume_and_compare(const char *database, char *conf, const char *dir)
+{
+    h_run *run = h_start("--checkpoint-dir", dir, "--job", database, conf);
+
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    h_sql(source, "INSERT INTO %s.items (id) VALUES (1000)", database);
+    h_exec(NULL, NULL, 10, "cutover", "--checkpoint-dir", dir);
+    f_ends(run, 0, FOREVER);
+    ck_assert_uint_eq(h_compare(source, target, database), 0);
+    h_run_free(run);
+}
+
+START_TEST(stream__goes_on_in_the_middle_of_a_file)
+{
+    char *dir = h_path("checkpoints"), *conf;
+    h_run *run;
+
+    h_sql(source, "CREATE DATABASE middle; USE middle; CREATE TABLE items (id INT PRIMARY KEY);"
+                  "SET GLOBAL binlog_checksum=NONE; FLUSH BINARY LOGS");
+    conf = h_config(source, target, "middle", NULL);
+    run = h_start("--checkpoint-dir", dir, "--job", "middle", conf);
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    h_sql(source, "INSERT INTO middle.items (id) VALUES (1)");
+    while (h_number(target, "SELECT COUNT(*) FROM middle.items") == 0)
+        h_sleep(0.05);
+    h_signal(run, SIGTERM);
+    f_ends(run, 3, 30);
+    h_run_free(run);
+    h_sql(source, "INSERT INTO middle.items (id) VALUES (2)");
+    resume_and_compare("middle", conf, dir);
+    free(conf);
+    free(dir);
+}
+END_TEST
+
 /* ---- GTIDs switched while a job runs ---- */
 
 static const char *const steps_up[] = {"OFF_PERMISSIVE", "ON_PERMISSIVE", "ON"};
@@ -578,13 +615,7 @@ START_TEST(gtid_mode__may_be_switched_on_while_it_runs)
     f_ends(run, 3, 30);
     h_run_free(run);
     insert_next(&id);
-    run = h_start("--checkpoint-dir", dir, "--job", "switched", conf);
-    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
-    insert_next(&id);
-    h_exec(NULL, NULL, 10, "cutover", "--checkpoint-dir", dir);
-    f_ends(run, 0, FOREVER);
-    ck_assert_uint_eq(h_compare(source, target, "switched"), 0);
-    h_run_free(run);
+    resume_and_compare("switched", conf, dir);
     free(conf);
     free(dir);
 }
@@ -650,6 +681,7 @@ static Suite *suite(void)
         tcase_add_unchecked_fixture(t, starts[i], end_servers);
         tcase_set_timeout(t, 600);
         tcase_add_test(t, events__are_applied_exactly);
+        tcase_add_test(t, stream__goes_on_in_the_middle_of_a_file);
         if (ways[i].has == (ON_MYSQL | NO_GTIDS)) /* last: it changes the source */
             tcase_add_test(t, gtid_mode__may_be_switched_on_while_it_runs);
         suite_add_tcase(s, t);
