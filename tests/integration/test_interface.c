@@ -217,6 +217,504 @@ START_TEST(interface__a_directory_and_a_server_id_are_of_one_process)
 }
 END_TEST
 
+/* --- accounts and links ------------------------------------------------------------------------------------------------ */
+
+/* Users of just what docs/operations.md asks for; `how` is what IDENTIFIED and REQUIRE say. */
+static void least_users(scene *s, const char *how)
+{
+    h_sql(s->source,
+          "CREATE USER m_%s %s; GRANT SELECT ON %s.* TO m_%s; GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* "
+          "TO m_%s",
+          s->db, how, s->db, s->db, s->db);
+    h_sql(
+        s->target,
+        "CREATE USER m_%s %s; GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES ON %s.* TO m_%s;"
+        "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON _gfreplica.* TO m_%s",
+        s->db, how, s->db, s->db, s->db);
+}
+
+static void drop_users(scene *s)
+{
+    h_sql(s->source, "DROP USER m_%s", s->db);
+    h_sql(s->target, "DROP USER m_%s", s->db);
+}
+
+/* conf.json with that user on both sides; `more` is merged into both servers' objects. */
+static void users_conf(scene *s, const char *password, const char *more)
+{
+    char *side =
+        h_format("{\"User\": \"m_%s\", \"Pass\": \"%s\"%s%s}", s->db, password, more[0] == '\0' ? "" : ", ", more);
+    char *extra = h_format("{\"Source\": %s, \"Target\": %s}", side, side);
+
+    write_conf(s, extra);
+    free(extra);
+    free(side);
+}
+
+static void write_some(scene *s, int first)
+{
+    for (int i = first; i < first + 40; i++)
+        h_sql(s->source, "INSERT INTO %s.t VALUES (%d, 'late'); UPDATE %s.t SET v='%d' WHERE id=1", s->db, i, s->db, i);
+}
+
+START_TEST(interface__the_least_grants_are_enough)
+{
+    scene s = begin_scene(_i, "least", NULL);
+    h_run *run;
+
+    small_table(&s);
+    h_sql(s.source,
+          "USE %s; CREATE TABLE parent (id INT PRIMARY KEY); CREATE TABLE child (id INT AUTO_INCREMENT PRIMARY KEY,"
+          " p INT, FOREIGN KEY (p) REFERENCES parent (id)); INSERT INTO parent VALUES (1), (2);"
+          "INSERT INTO child (p) VALUES (1), (2), (NULL); DELETE FROM child WHERE id=3",
+          s.db);
+    least_users(&s, "IDENTIFIED BY 'p'");
+    users_conf(&s, "p", "");
+    run = h_start(s.conf);
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    write_some(&s, 100);
+    h_signal(run, SIGKILL);
+    ends_with(run, 128 + SIGKILL, 5);
+    h_run_free(run);
+    write_some(&s, 200);
+    run = h_start(s.conf);
+    cut_over(&s, run);
+    ck_assert_int_eq(h_number(s.target,
+                              "SELECT auto_increment FROM information_schema.tables WHERE table_schema='%s' AND "
+                              "table_name='child'",
+                              s.db),
+                     4);
+    h_run_free(run);
+    drop_users(&s);
+    end_scene(&s);
+}
+END_TEST
+
+START_TEST(interface__without_the_markers_grant_it_says_so_and_resumes_from_the_checkpoint)
+{
+    scene s = begin_scene(_i, "nomarker", NULL);
+    h_run *run;
+
+    small_table(&s);
+    least_users(&s, "IDENTIFIED BY 'p'");
+    h_sql(s.target,
+          "REVOKE ALL PRIVILEGES, GRANT OPTION FROM m_%s; GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP,"
+          " INDEX, REFERENCES ON %s.* TO m_%s",
+          s.db, s.db, s.db);
+    users_conf(&s, "p", "");
+    run = h_start(s.conf);
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    ck_assert(h_wait_log(run, "marker", 1));
+    write_some(&s, 100);
+    h_sleep(1.5);
+    h_signal(run, SIGKILL);
+    ends_with(run, 128 + SIGKILL, 5);
+    h_run_free(run);
+    h_sql(s.source, "DELETE FROM %s.t WHERE id > 130; UPDATE %s.t SET id = 131 WHERE id = 105", s.db, s.db);
+    run = h_start(s.conf);
+    cut_over(&s, run);
+    h_run_free(run);
+    ck_assert_int_eq(h_number(s.target, "SELECT COUNT(*) FROM _gfreplica.job WHERE job='%s'", s.db), 0);
+    drop_users(&s);
+    end_scene(&s);
+}
+END_TEST
+
+static int dry(scene *s, const char *mode, const char *ca)
+{
+    char *out, *err;
+    int code = h_exec(&out, &err, 30, "-dryrun", "--source-tls", mode, "--source-tls-ca", ca, s->conf);
+
+    if (code != 0)
+        ck_assert_msg(strstr(err, "certificate") != NULL, "%s", err);
+    free(out);
+    free(err);
+    return code;
+}
+
+START_TEST(interface__tls_is_as_strict_as_it_is_told)
+{
+    scene s = begin_scene(_i, "tls", NULL);
+    char *ca = h_format("%s/ca.pem", tls), *other = h_format("%s/other-ca.pem", tls), *more;
+    h_run *run;
+
+    small_table(&s);
+    least_users(&s, "IDENTIFIED BY 'p' REQUIRE X509");
+    users_conf(&s, "p", "");
+    REFUSED(2, "Access denied", s.conf);
+
+    /* Both links of a whole run, with our own certificate. */
+    more = h_format(
+        "\"TLS\": {\"Mode\": \"verify-identity\", \"CertPath\": \"%s\", \"ClientCertPath\": \"%s/client-cert.pem\","
+        " \"ClientKeyPath\": \"%s/client-key.pem\"}",
+        ca, tls, tls);
+    users_conf(&s, "p", more);
+    run = h_start(s.conf);
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    write_some(&s, 100);
+    cut_over(&s, run);
+    h_run_free(run);
+    free(more);
+    drop_users(&s);
+
+    write_conf(&s, NULL);
+    remove_folder(s.dir);
+    h_sql(s.target, "DROP DATABASE %s; DELETE FROM _gfreplica.job WHERE job='%s'", s.db, s.db);
+    ck_assert_int_eq(dry(&s, "required", ca), 0);
+    ck_assert_int_eq(dry(&s, "verify-ca", ca), 0);
+    ck_assert_int_eq(dry(&s, "verify-identity", ca), 0);
+    ck_assert_int_eq(dry(&s, "verify-ca", other), 2);
+    ck_assert_int_eq(dry(&s, "verify-identity", other), 2);
+    /* Ghostferry's form: an authority is there to be verified. */
+    more = h_format("{\"Source\": {\"TLS\": {\"CertPath\": \"%s\", \"ServerName\": \"localhost\"}}}", ca);
+    write_conf(&s, more);
+    ck_assert_int_eq(h_exec(NULL, NULL, 30, "-dryrun", s.conf), 0);
+    free(more);
+    more = h_format("{\"Source\": {\"TLS\": {\"CertPath\": \"%s\", \"ServerName\": \"elsewhere.invalid\"}}}", ca);
+    write_conf(&s, more);
+    REFUSED(2, "elsewhere.invalid", "-dryrun", s.conf);
+    free(more);
+    free(ca);
+    free(other);
+    end_scene(&s);
+}
+END_TEST
+
+START_TEST(interface__users_of_every_plugin_log_in)
+{
+    scene s = begin_scene(_i, "plugin", NULL);
+    h_run *run;
+
+    small_table(&s);
+    if (_i == MARIADB) {
+        h_sql_try(s.source, NULL, "INSTALL SONAME 'auth_ed25519'");
+        h_sql_try(s.target, NULL, "INSTALL SONAME 'auth_ed25519'");
+    }
+    least_users(&s, _i == MARIADB ? "IDENTIFIED VIA ed25519 USING PASSWORD('p')"
+                                  : "IDENTIFIED WITH caching_sha2_password BY 'p'");
+    users_conf(&s, "p",
+               "\"TLS\": {\"Mode\": \"off\"}"); /* the harder way for caching_sha2: with the server's RSA key */
+    run = h_start(s.conf);
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    write_some(&s, 100);
+    cut_over(&s, run);
+    h_run_free(run);
+    drop_users(&s);
+    end_scene(&s);
+}
+END_TEST
+
+START_TEST(interface__sockets_will_do)
+{
+    scene s = begin_scene(_i, "socket", NULL);
+    char *extra = h_format(
+        "{\"Source\": {\"Net\": \"unix\", \"Host\": \"%s\"}, \"Target\": {\"Net\": \"unix\", \"Host\": \"%s\"}}",
+        s.source->socket, s.target->socket);
+    h_run *run;
+
+    small_table(&s);
+    write_conf(&s, extra);
+    run = h_start(s.conf);
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    write_some(&s, 100);
+    cut_over(&s, run);
+    h_run_free(run);
+    free(extra);
+    end_scene(&s);
+}
+END_TEST
+
+/* --- commands, the HTTP port, callbacks ---------------------------------------------------------------------------------- */
+
+/* One request to the job's port: the status, and the body in *body (owned by the caller) if wanted. */
+static unsigned http(unsigned port, const char *request, const char *content_type, const char *content, char **body)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    char *text = h_format("%s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+                          "Connection: close\r\n\r\n%s",
+                          request, port, content_type, strlen(content), content);
+    char *answer = calloc(1, 1 << 20);
+    size_t len = 0;
+    ssize_t n;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    unsigned status = 0;
+
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    ck_assert_int_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+    while (len < (1 << 20) - 1 && (n = recv(fd, answer + len, (1 << 20) - 1 - len, 0)) > 0)
+        len += (size_t)n;
+    close(fd);
+    ck_assert_msg(sscanf(answer, "HTTP/1.1 %u", &status) == 1, "no answer to %s: '%s'", request, answer);
+    if (body != NULL)
+        *body = h_format("%s", strstr(answer, "\r\n\r\n") + 4);
+    free(answer);
+    free(text);
+    return status;
+}
+
+static json_t *http_status(unsigned port)
+{
+    char *body;
+    json_t *root;
+
+    ck_assert_uint_eq(http(port, "GET /api/status", "application/json", "", &body), 200);
+    root = json_loads(body, 0, NULL);
+    ck_assert_msg(root != NULL, "%s", body);
+    free(body);
+    return root;
+}
+
+static void stage_is(unsigned port, const char *state, const char *stage)
+{
+    json_t *root = http_status(port);
+
+    ck_assert_str_eq(json_string_value(json_object_get(root, "OverallState")), state);
+    ck_assert_str_eq(json_string_value(json_object_get(root, "Stage")), stage);
+    json_decref(root);
+}
+
+static void check_status_fields(scene *s, unsigned port)
+{
+    static const char *const ghostferry[] = {"GhostferryVersion",
+                                             "SourceHostPort",
+                                             "TargetHostPort",
+                                             "OverallState",
+                                             "StartTime",
+                                             "CurrentTime",
+                                             "TimeTaken",
+                                             "ETA",
+                                             "BinlogStreamerLag",
+                                             "AutomaticCutover",
+                                             "BinlogStreamerStopRequested",
+                                             "CompletedTableCount",
+                                             "TotalTableCount",
+                                             "TableStatuses",
+                                             "AllTableNames",
+                                             "AllDatabaseNames",
+                                             "VerifierSupport",
+                                             "VerifierAvailable",
+                                             "VerificationStarted",
+                                             "VerificationDone",
+                                             "CurrentState",
+                                             "Throttled",
+                                             "LastSuccessfulBinlogPos",
+                                             "ActiveDataIterators",
+                                             "PaginationKeysPerSecond",
+                                             "Tables",
+                                             NULL};
+    json_t *root = http_status(port);
+    char *name = h_format("%s.t", s->db);
+
+    for (const char *const *key = ghostferry; *key != NULL; key++)
+        ck_assert_msg(json_object_get(root, *key) != NULL, "%s is missing", *key);
+    ck_assert_int_eq(json_integer_value(json_object_get(root, "TotalTableCount")), 2);
+    ck_assert_int_eq(json_integer_value(json_object_get(root, "CompletedTableCount")), 2);
+    ck_assert_ptr_nonnull(json_object_get(json_object_get(root, "Tables"), name));
+    ck_assert_int_eq((int)json_array_size(json_object_get(root, "TableStatuses")), 2);
+    free(name);
+    json_decref(root);
+}
+
+static unsigned free_port(void)
+{
+    listener *l = listener_start(200);
+    unsigned port = l->port;
+
+    listener_stop(l);
+    return port;
+}
+
+static void wait_value(scene *s, const char *value, bool comes)
+{
+    double deadline = h_now() + (comes ? 20 : 1.5);
+    bool there = false;
+
+    while (!there && h_now() < deadline) {
+        there = h_number(s->target, "SELECT COUNT(*) FROM %s.t WHERE v='%s'", s->db, value) == 1;
+        h_sleep(0.05);
+    }
+    ck_assert(there == comes);
+}
+
+START_TEST(interface__the_http_port_is_ghostferrys)
+{
+    scene s = begin_scene(_i, "http", NULL);
+    unsigned port = free_port();
+    char *extra =
+        h_format("{\"ControlServerConfig\": {\"Enabled\": true, \"ServerBindAddr\": \"127.0.0.1:%u\"}}", port);
+    h_run *run;
+
+    small_table(&s);
+    h_sql(s.source, "CREATE TABLE %s.empty (id INT PRIMARY KEY)", s.db);
+    write_conf(&s, extra);
+    run = h_start(s.conf);
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    h_sleep(1.2);
+    stage_is(port, "wait-for-cutover", "streaming");
+    check_status_fields(&s, port);
+
+    ck_assert_uint_eq(http(port, "POST /api/pause", "application/json", "", NULL), 200);
+    h_sql(s.source, "INSERT INTO %s.t VALUES (9, 'paused')", s.db);
+    wait_value(&s, "paused", false);
+    ck_assert_uint_eq(http(port, "POST /api/unpause", "application/json", "", NULL), 200);
+    wait_value(&s, "paused", true);
+
+    ck_assert_uint_eq(http(port, "POST /api/config", "application/json", "{\"DataIterationBatchSize\": 77}", NULL),
+                      200);
+    ck_assert_uint_eq(http(port, "POST /api/config", "application/json", "{\"Other\": 1}", NULL), 400);
+    ck_assert_uint_eq(http(port, "POST /api/verify", "application/json", "", NULL), 501);
+    ck_assert_uint_eq(http(port, "POST /api/cutover", "application/json", "{\"type\": \"sometime\"}", NULL), 400);
+    ck_assert_uint_eq(http(port, "GET /nothing", "application/json", "", NULL), 404);
+    ck_assert_int_eq(h_wait(run, 0), -1);
+    ck_assert_uint_eq(http(port, "POST /api/cutover", "application/x-www-form-urlencoded", "type=automatic", NULL),
+                      303);
+    ends_with(run, 0, FOREVER);
+    ck_assert_uint_eq(h_compare(s.source, s.target, s.db), 0);
+    h_run_free(run);
+    free(extra);
+    end_scene(&s);
+}
+END_TEST
+
+static void command(const char *verb, scene *s)
+{
+    ck_assert_int_eq(h_exec(NULL, NULL, 10, verb, "--checkpoint-dir", s->dir), 0);
+}
+
+static void status_says(scene *s, const char *text)
+{
+    char *out;
+
+    ck_assert_int_eq(h_exec(&out, NULL, 10, "status", "--checkpoint-dir", s->dir), 0);
+    ck_assert_msg(strstr(out, text) != NULL, "'%s' is not in: %s", text, out);
+    free(out);
+}
+
+START_TEST(interface__commands_reach_a_running_job)
+{
+    scene s = begin_scene(_i, "verbs", NULL);
+    char *out;
+    json_t *root;
+    h_run *run;
+
+    small_table(&s);
+    run = h_start(s.conf);
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    h_sleep(1.2);
+    status_says(&s, "streaming");
+    ck_assert_int_eq(h_exec(&out, NULL, 10, "status", "--json", "--checkpoint-dir", s.dir), 0);
+    root = json_loads(out, JSON_REJECT_DUPLICATES, NULL);
+    ck_assert_ptr_nonnull(root);
+    ck_assert(json_is_true(json_object_get(root, "Running")));
+    json_decref(root);
+    free(out);
+
+    command("pause", &s);
+    h_sql(s.source, "INSERT INTO %s.t VALUES (9, 'paused')", s.db);
+    wait_value(&s, "paused", false);
+    h_sleep(1);
+    status_says(&s, "paused");
+    command("cutover", &s); /* waits for the end of the pause */
+    h_sleep(1);
+    ck_assert_int_eq(h_wait(run, 0), -1);
+    command("stop", &s);
+    ends_with(run, 3, 3);
+    h_run_free(run);
+    status_says(&s, "not running");
+
+    run = h_start(s.conf);
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    wait_value(&s, "paused", true);
+    command("pause", &s);
+    command("resume", &s);
+    h_sql(s.source, "INSERT INTO %s.t VALUES (10, 'resumed')", s.db);
+    wait_value(&s, "resumed", true);
+    command("cutover", &s);
+    ends_with(run, 0, FOREVER);
+    ck_assert_uint_eq(h_compare(s.source, s.target, s.db), 0);
+    h_run_free(run);
+    status_says(&s, "done");
+    REFUSED(1, s.dir, "stop", "--checkpoint-dir", s.dir);
+    end_scene(&s);
+}
+END_TEST
+
+static json_t *payload(char *body)
+{
+    json_t *outer = json_loads(body, 0, NULL), *inner;
+    const char *text = json_string_value(json_object_get(outer, "Payload"));
+
+    ck_assert_msg(text != NULL, "no payload in %s", body);
+    inner = json_loads(text, JSON_DECODE_ANY, NULL);
+    json_decref(outer);
+    free(body);
+    return inner;
+}
+
+START_TEST(interface__callbacks_are_called)
+{
+    listener *l = listener_start(200);
+    char *uri = h_format("http://127.0.0.1:%u", l->port);
+    char *extra = h_format(
+        "{\"ProgressCallback\": {\"URI\": \"%s/progress\", \"Payload\": \"mine\"}, \"ProgressReportFrequency\":"
+        " 300, \"StateCallback\": {\"URI\": \"%s/state\"}, \"StateReportFrequency\": 300, \"ErrorCallback\":"
+        " {\"URI\": \"%s/error\"}, \"CutoverLock\": {\"URI\": \"%s/lock\", \"Payload\": \"now\"},"
+        " \"CutoverUnlock\": {\"URI\": \"%s/unlock\"}}",
+        uri, uri, uri, uri, uri);
+    scene s = begin_scene(_i, "calls", extra);
+    json_t *root, *dump;
+    char *body;
+    h_run *run;
+
+    small_table(&s);
+    run = h_start(s.conf);
+    body = listener_wait(l, "/progress", 2, FOREVER);
+    ck_assert_ptr_nonnull(body);
+    root = payload(body);
+    ck_assert_str_eq(json_string_value(json_object_get(root, "CustomPayload")), "mine");
+    ck_assert_ptr_nonnull(json_object_get(root, "CurrentState"));
+    json_decref(root);
+    body = listener_wait(l, "/state", 2, 20);
+    ck_assert_ptr_nonnull(body);
+    root = payload(body);
+    ck_assert_ptr_nonnull(json_object_get(root, "CopyStage"));
+    json_decref(root);
+
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    h_sql(s.source,
+          "SET SESSION binlog_format=STATEMENT; UPDATE %s.t SET v='y' WHERE id=1; SET SESSION binlog_format=ROW", s.db);
+    ends_with(run, 4, 20);
+    body = listener_wait(l, "/error", 1, 5);
+    ck_assert_ptr_nonnull(body);
+    root = payload(body);
+    ck_assert_ptr_nonnull(strstr(json_string_value(json_object_get(root, "ErrMessage")), "statement"));
+    dump = json_loads(json_string_value(json_object_get(root, "StateDump")), 0, NULL);
+    ck_assert_ptr_nonnull(json_object_get(dump, "LastWrittenBinlogPosition"));
+    json_decref(dump);
+    json_decref(root);
+    h_run_free(run);
+    end_scene(&s);
+
+    s = begin_scene(_i, "locks", extra);
+    small_table(&s);
+    run = h_start("--automatic-cutover", s.conf);
+    ends_with(run, 0, FOREVER);
+    body = listener_wait(l, "/lock", 1, 1);
+    ck_assert_ptr_nonnull(body);
+    ck_assert_str_eq(body, "{\"Payload\":\"now\"}");
+    free(body);
+    body = listener_wait(l, "/unlock", 1, 1);
+    ck_assert_ptr_nonnull(body);
+    free(body);
+    h_run_free(run);
+    end_scene(&s);
+    listener_stop(l);
+    free(extra);
+    free(uri);
+}
+END_TEST
+
 /* --- a source that has changed ------------------------------------------------------------------------------------------- */
 
 /* These tests empty binlogs and, the last one, stop the source: servers for them alone, used in this order. */
@@ -310,6 +808,15 @@ static Suite *suite(void)
     tcase_add_loop_test(t, interface__all_problems_are_told_at_once, 0, FAMILIES);
     tcase_add_loop_test(t, interface__dryrun_says_one_line_and_changes_nothing, 0, FAMILIES);
     tcase_add_loop_test(t, interface__a_directory_and_a_server_id_are_of_one_process, 0, FAMILIES);
+    tcase_add_loop_test(t, interface__the_least_grants_are_enough, 0, FAMILIES);
+    tcase_add_loop_test(t, interface__without_the_markers_grant_it_says_so_and_resumes_from_the_checkpoint, 0,
+                        FAMILIES);
+    tcase_add_loop_test(t, interface__tls_is_as_strict_as_it_is_told, 0, FAMILIES);
+    tcase_add_loop_test(t, interface__users_of_every_plugin_log_in, 0, FAMILIES);
+    tcase_add_loop_test(t, interface__sockets_will_do, 0, FAMILIES);
+    tcase_add_loop_test(t, interface__the_http_port_is_ghostferrys, 0, FAMILIES);
+    tcase_add_loop_test(t, interface__commands_reach_a_running_job, 0, FAMILIES);
+    tcase_add_loop_test(t, interface__callbacks_are_called, 0, FAMILIES);
     suite_add_tcase(s, t);
     tcase_add_unchecked_fixture(own, start_servers, end_servers);
     tcase_set_timeout(own, 120);

@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_odd.c - tables and names that are rare but allowed, moved under writes, killed once, and equal.
+ */
+#include <check.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/harness.h"
+#include "integration/scene.h"
+
+enum { BOTH = 3, MARIA = 1, MYSQL_ONLY = 2 };
+
+/* A table each: what comes behind its name, its first rows, and statements that are run while it is copied and again
+   while it is followed. In all, @T is the table. */
+static const struct odd {
+    int families; /* bits of family + 1 */
+    const char *name, *definition, *rows, *writes;
+} odds[] = {
+    {BOTH, "ints", "(id BIGINT PRIMARY KEY, v INT)",
+     "INSERT INTO @T VALUES (0, 1), (-1, 2), (1, 3), (-9223372036854775808, 4), (9223372036854775807, 5)",
+     "UPDATE @T SET id = id + 10 WHERE id BETWEEN -1 AND 1; UPDATE @T SET v = v + 1; INSERT INTO @T SELECT COUNT(*), 7 "
+     "FROM @T x"},
+    {BOTH, "uints", "(id BIGINT UNSIGNED PRIMARY KEY, v INT)",
+     "INSERT INTO @T VALUES (0, 1), (1, 3), (18446744073709551615, 4), (9223372036854775808, 5)",
+     "UPDATE @T SET v = v + 1; UPDATE @T SET id = id - 1 WHERE id > 9223372036854775807 ORDER BY id"},
+    {BOTH, "mediums", "(id MEDIUMINT UNSIGNED, t TINYINT, s SMALLINT UNSIGNED, PRIMARY KEY (t, s, id))",
+     "INSERT INTO @T VALUES (16777215, -128, 65535), (8388608, 0, 0), (0, 127, 1)",
+     "UPDATE @T SET id = id - 1 WHERE id > 0; UPDATE @T SET t = -t WHERE t <> -128"},
+    {BOTH, "general", "(id VARCHAR(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci PRIMARY KEY, v INT)",
+     "INSERT INTO @T VALUES ('', 0), ('a', 1), ('B', 2), ('ß', 3), ('Zürich', 4), ('zz', 5), ('😀', 6), ('日本', 7), ('''q', 8)",
+     "UPDATE @T SET v = v + 1; UPDATE @T SET id = UPPER(id) WHERE id = 'a'; UPDATE @T SET id = CONCAT(id, 'x') WHERE id "
+     "LIKE 'z%'"},
+    {BOTH, "latin", "(id CHAR(8) CHARACTER SET latin1 COLLATE latin1_swedish_ci PRIMARY KEY, v INT)",
+     "INSERT INTO @T VALUES ('', 0), ('a ', 1), ('Ä', 2), ('ö', 3), ('_', 4), ('%', 5)",
+     "UPDATE @T SET v = v + 1; UPDATE @T SET id = LOWER(id) WHERE v > 2; DELETE FROM @T WHERE id = 'a'"},
+    {BOTH, "bin", "(id VARBINARY(20), b BINARY(4), v INT, PRIMARY KEY (id, b))",
+     "INSERT INTO @T VALUES ('', '', 0), (X'00', X'00', 1), (X'0000', X'FF', 2), (X'FF', 'a ', 3), ('a', X'61', 4)",
+     "UPDATE @T SET v = v + 1; UPDATE @T SET b = X'0102' WHERE id = ''; UPDATE @T SET id = CONCAT(id, X'00') WHERE id = 'a'"},
+    {BOTH, "decimals", "(id DECIMAL(30,10), v INT, PRIMARY KEY (id))",
+     "INSERT INTO @T VALUES (0, 1), (-0.0000000001, 2), (99999999999999999999.9999999999, 3), (-99999999999999999999, 4)",
+     "UPDATE @T SET id = id * -1; UPDATE @T SET v = v + 1; INSERT INTO @T SELECT COUNT(*) + 0.5, 7 FROM @T x"},
+    {BOTH, "times",
+     "(d DATE, t TIME(6), dt DATETIME(3), ts TIMESTAMP(6) DEFAULT CURRENT_TIMESTAMP(6), y YEAR, v INT, "
+     "PRIMARY KEY (d, t, dt, ts, y))",
+     "INSERT INTO @T VALUES ('1000-01-01', '-838:59:59', '9999-12-31 23:59:59.999', '1970-01-01 00:00:01', 1901, 1), "
+     "('9999-12-31', '838:59:59', '1000-01-01', '2038-01-19 03:14:07', 2155, 2), "
+     "('2024-02-29', '00:00:00.000001', '2024-02-29 12:00:00.5', '2024-03-31 01:30:00.123456', 0, 3)",
+     "UPDATE @T SET v = v + 1; UPDATE @T SET t = t + INTERVAL 1 SECOND WHERE v < 3 AND t < 0"},
+    {BOTH, "enums",
+     "(e ENUM('b', 'a', 'x,y', 'it''s') NOT NULL, s SET('one', 'two', 'three') NOT NULL, v INT, "
+     "PRIMARY KEY (e, s))",
+     "INSERT INTO @T VALUES ('b', '', 1), ('a', 'one', 2), ('x,y', 'one,three', 3), ('it''s', 'two', 4)",
+     "UPDATE @T SET v = v + 1; UPDATE @T SET e = 'b' WHERE e = 'x,y'"},
+    {BOTH, "bits", "(b BIT(64), v INT, PRIMARY KEY (b))",
+     "INSERT INTO @T VALUES (0, 1), (1, 2), (X'FFFFFFFFFFFFFFFF', 3)",
+     "UPDATE @T SET v = v + 1; UPDATE @T SET b = 5 WHERE b = 1"},
+    {BOTH, "floats", "(f DOUBLE, v INT, PRIMARY KEY (f))",
+     "INSERT INTO @T VALUES (0, 1), (-1.5e300, 2), (0.1, 3), (1e-300, 4)",
+     "UPDATE @T SET v = v + 1; UPDATE @T SET f = f * 3 WHERE v < 4"},
+    {BOTH, "only_unique",
+     "(a INT NOT NULL, b VARCHAR(10) CHARACTER SET utf8mb4 NOT NULL, c INT, UNIQUE KEY (c), "
+     "UNIQUE KEY k (b, a))",
+     "INSERT INTO @T VALUES (1, 'x', NULL), (2, 'x', NULL), (3, 'y', 1)",
+     "UPDATE @T SET a = a + 10; UPDATE @T SET c = NULL WHERE c = 1; INSERT INTO @T SELECT MAX(a) + 1, 'z', NULL FROM @T x"},
+    {BOTH, "secondary",
+     "(id INT PRIMARY KEY, u INT, v VARCHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci, "
+     "UNIQUE KEY (u), UNIQUE KEY (v))",
+     "INSERT INTO @T VALUES (1, 10, 'a'), (2, 20, 'B'), (3, 30, NULL), (4, NULL, NULL), (5, NULL, 'c')",
+     "UPDATE @T SET u = u + 1 ORDER BY u DESC; DELETE FROM @T WHERE id = 2; INSERT INTO @T VALUES (2, 99, 'b');"
+     "UPDATE @T SET u = NULL WHERE id = 2; UPDATE @T SET v = 'tmp' WHERE id = 1; UPDATE @T SET v = 'A' WHERE id = 5;"
+     "UPDATE @T SET v = 'c' WHERE id = 1; UPDATE @T SET v = 'tmp' WHERE id = 1; UPDATE @T SET v = 'c' WHERE id = 5; UPDATE @T "
+     "SET v = 'a' WHERE id = 1; UPDATE @T SET id = id + 100 ORDER BY id DESC; UPDATE @T SET id = id - 100 ORDER BY id"},
+    {BOTH, "generated", "(a INT, v INT AS (a + 1) VIRTUAL, s INT AS (a * 2) STORED, id INT PRIMARY KEY, KEY (v))",
+     "INSERT INTO @T (id, a) VALUES (1, 1), (2, NULL), (3, -5)",
+     "UPDATE @T SET a = a + 1; UPDATE @T SET id = id + 10 WHERE id = 3; DELETE FROM @T WHERE id = 13; INSERT INTO @T (id, a) "
+     "VALUES (3, 3)"},
+    {MYSQL_ONLY, "stored_key", "(a INT NOT NULL, k INT AS (a + 1) STORED NOT NULL, v INT, UNIQUE KEY (k))",
+     "INSERT INTO @T (a, v) VALUES (1, 1), (2, 2)", "UPDATE @T SET v = v + 1; UPDATE @T SET a = a + 100 WHERE a = 2"},
+    {BOTH, "invisible", "(id INT PRIMARY KEY, hidden INT DEFAULT 7 INVISIBLE, v INT)",
+     "INSERT INTO @T (id, hidden, v) VALUES (1, 1, 1), (2, NULL, 2); INSERT INTO @T (id, v) VALUES (3, 3)",
+     "UPDATE @T SET hidden = id * 3; INSERT INTO @T (id, v) SELECT MAX(id) + 1, 4 FROM @T x; UPDATE @T SET v = v + 1"},
+    {BOTH, "parts",
+     "(id INT, v INT, PRIMARY KEY (id)) PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (10), "
+     "PARTITION p1 VALUES LESS THAN MAXVALUE)",
+     "INSERT INTO @T VALUES (1, 1), (5, 2), (50, 3)",
+     "UPDATE @T SET id = id + 5 ORDER BY id DESC; UPDATE @T SET v = v + 1"},
+    {BOTH, "defaults",
+     "(id INT PRIMARY KEY, ts TIMESTAMP DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, t TEXT NOT NULL, n INT NOT "
+     "NULL DEFAULT 5, CHECK (n > 0), FULLTEXT KEY (t)) CHARACTER SET utf8mb4 COMMENT 'it''s \"one\" \\\\ `two`'",
+     "INSERT INTO @T (id, t) VALUES (1, ''), (2, 'a\\nb'), (3, REPEAT('x', 70000))",
+     "UPDATE @T SET n = n + 1; UPDATE @T SET t = CONCAT(t, '\\0\\'\\\\') WHERE id = 2"},
+    {BOTH, "blob_prefix", "(id INT PRIMARY KEY, b LONGBLOB, KEY (b(5)))",
+     "INSERT INTO @T VALUES (1, NULL), (2, ''), (3, X'00FF27225C'), (4, REPEAT('z', 300000))",
+     "UPDATE @T SET b = CONCAT(b, X'27005C') WHERE id > 1"},
+    {BOTH, "points", "(id INT PRIMARY KEY, g GEOMETRY NOT NULL, SPATIAL KEY (g)) ENGINE=InnoDB",
+     "INSERT INTO @T VALUES (1, ST_GeomFromText('POINT(1 2)')), (2, ST_GeomFromText('LINESTRING(0 0,1 1)'))",
+     "UPDATE @T SET g = ST_GeomFromText('POINT(3 4)') WHERE id = 1"},
+    {BOTH, "json", "(id INT PRIMARY KEY, j JSON)",
+     "INSERT INTO @T VALUES (1, '{\"a\": [1, 2.50, null, \"x\"]}'), (2, '3'), (3, NULL)",
+     "UPDATE @T SET j = '{\"b\": {\"c\": 1}}' WHERE id = 2; UPDATE @T SET j = NULL WHERE id = 1; UPDATE @T SET j = '[]' WHERE id "
+     "= 1"},
+    {MARIA, "long_unique", "(a TEXT NOT NULL, v INT, UNIQUE KEY (a)) CHARACTER SET utf8mb4",
+     "INSERT INTO @T VALUES (REPEAT('a', 5000), 1), ('b', 2)", "UPDATE @T SET v = v + 1"},
+    {MARIA, "inet", "(i INET6 PRIMARY KEY, u UUID, v INT)",
+     "INSERT INTO @T VALUES ('::1', UUID(), 1), ('2001:db8::ff', UUID(), 2), ('::', NULL, 3)",
+     "UPDATE @T SET v = v + 1; UPDATE @T SET i = '::7' WHERE v = 2"},
+    {MARIA, "ignored", "(id INT PRIMARY KEY, v INT, KEY k (v) IGNORED) ENGINE=InnoDB ROW_FORMAT=COMPRESSED",
+     "INSERT INTO @T VALUES (1, 1), (2, 2)", "UPDATE @T SET v = v + 1"},
+    {MARIA, "aria", "(id INT PRIMARY KEY, v INT) ENGINE=Aria", "INSERT INTO @T VALUES (1, 1), (2, 2)",
+     "UPDATE @T SET v = v + 1"},
+    {MARIA, "keyless", "(a INT, b VARCHAR(20) CHARACTER SET utf8mb4, c DOUBLE)",
+     "INSERT INTO @T VALUES (1, 'x', 0.1), (1, 'x', 0.1), (NULL, NULL, NULL), (NULL, NULL, NULL), (2, '', -0.0)",
+     "UPDATE @T SET a = a + 1 LIMIT 1; DELETE FROM @T WHERE a IS NULL LIMIT 1; INSERT INTO @T VALUES (1, 'x', 0.1), (NULL, 'n', "
+     "1e100)"},
+    {MYSQL_ONLY, "descending", "(a INT, b INT, v INT, PRIMARY KEY (a DESC, b))",
+     "INSERT INTO @T VALUES (1, 1, 1), (1, 2, 2), (-5, 0, 3), (7, 7, 4)", "UPDATE @T SET b = b + 1 ORDER BY b DESC"},
+    {MYSQL_ONLY, "functional", "(id INT PRIMARY KEY, v VARCHAR(10), UNIQUE KEY f ((LOWER(v))))",
+     "INSERT INTO @T VALUES (1, 'A'), (2, 'b'), (3, NULL)",
+     "UPDATE @T SET v = 'tmp' WHERE id = 1; UPDATE @T SET v = 'a' WHERE id = 2; UPDATE @T SET v = 'B' WHERE id = 1; UPDATE @T "
+     "SET v = 'tmp' WHERE id = 1; UPDATE @T SET v = 'b' WHERE id = 2; UPDATE @T SET v = 'A' WHERE id = 1"},
+    {MYSQL_ONLY, "vectors", "(id INT PRIMARY KEY, e VECTOR(3))",
+     "INSERT INTO @T VALUES (1, STRING_TO_VECTOR('[1,2,3]')), (2, NULL)",
+     "UPDATE @T SET e = STRING_TO_VECTOR('[4,5,6]')"},
+    {MYSQL_ONLY, "archive_like", "(id INT PRIMARY KEY, v INT) ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=4",
+     "INSERT INTO @T VALUES (1, 1), (2, 2)", "UPDATE @T SET v = v + 1"},
+};
+enum { ODDS = sizeof odds / sizeof odds[0] };
+
+static char *on_table(const scene *s, const struct odd *o, const char *text)
+{
+    char *name = h_format("`%s`.`%s`", s->db, o->name), *out = h_format("%s", ""), *more;
+    const char *found;
+
+    for (; (found = strstr(text, "@T")) != NULL; text = found + 2) {
+        more = h_format("%s%.*s%s", out, (int)(found - text), text, name);
+        free(out);
+        out = more;
+    }
+    more = h_format("%s%s", out, text);
+    free(out);
+    free(name);
+    return more;
+}
+
+static void each_odd(scene *s, int family, size_t which)
+{
+    for (size_t i = 0; i < ODDS; i++) {
+        const struct odd *o = &odds[i];
+        const char *text = which == 0 ? o->rows : o->writes;
+        char *sql;
+
+        if ((o->families & (family + 1)) == 0)
+            continue;
+        if (which == 0)
+            h_sql(s->source, "CREATE TABLE `%s`.`%s` %s", s->db, o->name, o->definition);
+        sql = on_table(s, o, text);
+        h_sql(s->source, "%s", sql);
+        free(sql);
+    }
+}
+
+START_TEST(odd__tables_of_every_kind_end_equal)
+{
+    scene s = begin_scene(_i, "odd", "{\"SkipForeignKeyConstraintsCheck\": true}");
+    h_run *run;
+
+    h_sql(s.source, "SET NAMES utf8mb4; SET time_zone='+00:00'; SET sql_mode=''");
+    each_odd(&s, _i, 0);
+    run = h_start("--chunk-rows", "1", s.conf);
+    each_odd(&s, _i, 1);
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    each_odd(&s, _i, 1);
+    h_signal(run, SIGKILL);
+    ends_with(run, 128 + SIGKILL, 5);
+    h_run_free(run);
+    each_odd(&s, _i, 1);
+    run = h_start(s.conf);
+    cut_over(&s, run);
+    h_run_free(run);
+    end_scene(&s);
+}
+END_TEST
+
+/* --- names ------------------------------------------------------------------------------------------------------------- */
+
+static const char *const names[] = {"a23456789012345678901234567890123456789012345678901234567890abcd", /* 64 */
+                                    "with`tick",
+                                    "with space",
+                                    "with.dot",
+                                    "with'quote",
+                                    "with\"double",
+                                    "with\\slash",
+                                    "percent%s%n",
+                                    "select",
+                                    "MiXeD",
+                                    "ünïcode",
+                                    "数据表",
+                                    "tab\tin it",
+                                    "-- comment",
+                                    "/* c */",
+                                    "semi;colon",
+                                    "1",
+                                    "$dollar",
+                                    "@at",
+                                    "a=b"};
+enum { NAMES = sizeof names / sizeof names[0] };
+
+static char *ident(const char *name)
+{
+    char *out = h_format("%s", "`");
+
+    for (; *name != '\0'; name++) {
+        char *more = h_format("%s%s%c", out, *name == '`' ? "`" : "", *name);
+
+        free(out);
+        out = more;
+    }
+    {
+        char *more = h_format("%s`", out);
+
+        free(out);
+        return more;
+    }
+}
+
+START_TEST(odd__names_of_every_kind_end_equal)
+{
+    scene s = {.source = sources[_i], .target = targets[_i]};
+    h_run *run;
+
+    s.db = h_format("%s", "odd `db` with.all 'kinds' of\\things");
+    s.folder = h_path("names");
+    ck_assert_int_eq(mkdir(s.folder, 0700), 0);
+    s.conf = h_format("%s/my conf's.json", s.folder);
+    s.dir = h_format("%s/state dir", s.folder);
+    {
+        char *db = ident(s.db), *made = h_config(s.source, s.target, s.db, "{\"Job\": \"odd 'names`\"}");
+
+        ck_assert_int_eq(rename(made, s.conf), 0);
+        h_sql(s.source, "SET NAMES utf8mb4; CREATE DATABASE %s; USE %s", db, db);
+        free(db);
+        free(made);
+    }
+    for (int i = 0; i < NAMES; i++) {
+        char *name = ident(names[i]), *column = ident(names[(i + 1) % NAMES]);
+
+        h_sql(s.source, "CREATE TABLE %s (%s INT PRIMARY KEY, v INT, UNIQUE KEY %s (v)) CHARACTER SET utf8mb4", name,
+              column, column);
+        h_sql(s.source, "INSERT INTO %s VALUES (1, 1), (2, 2)", name);
+        free(name);
+        free(column);
+    }
+    run = h_start("--checkpoint-dir", s.dir, s.conf);
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    for (int i = 0; i < NAMES; i++) {
+        char *name = ident(names[i]);
+
+        h_sql(s.source, "UPDATE %s SET v = v + 10; INSERT INTO %s VALUES (3, 3)", name, name);
+        free(name);
+    }
+    h_signal(run, SIGKILL);
+    ends_with(run, 128 + SIGKILL, 5);
+    h_run_free(run);
+    run = h_start("--checkpoint-dir", s.dir, s.conf);
+    cut_over(&s, run);
+    h_run_free(run);
+    for (int side = 0; side < 2; side++) {
+        char *db = ident(s.db);
+
+        h_sql(side == 0 ? s.source : s.target, "DROP DATABASE %s", db);
+        free(db);
+    }
+    free(s.db);
+    free(s.folder);
+    free(s.conf);
+    free(s.dir);
+}
+END_TEST
+
+/* --- tables without a key ---------------------------------------------------------------------------------------------- */
+
+static void keyless_writes(scene *s, int from)
+{
+    for (int i = from; i < from + 20; i++)
+        h_sql(s->source,
+              "INSERT INTO %s.k VALUES (%d, 'x'), (%d, 'x'), (NULL, NULL); UPDATE %s.k SET b='y' WHERE a=%d LIMIT 1;"
+              "DELETE FROM %s.k WHERE a=%d LIMIT 1",
+              s->db, i, i, s->db, i, s->db, i - 5);
+}
+
+START_TEST(odd__keyless_tables_are_exact_or_refused_by_name)
+{
+    scene s = begin_scene(_i, "keyless", NULL);
+    char *err;
+    h_run *run;
+
+    h_sql(s.source,
+          "USE %s; CREATE TABLE k (a INT, b VARCHAR(10)); CREATE TABLE nullable (a INT, UNIQUE KEY (a));"
+          "CREATE TABLE prefixed (a VARCHAR(100) NOT NULL, UNIQUE KEY (a(5)));"
+          "INSERT INTO k VALUES (1, 'x'), (1, 'x'), (NULL, 'n'), (NULL, 'n'); INSERT INTO nullable VALUES (1), (NULL), "
+          "(NULL); INSERT INTO prefixed VALUES ('abcdef'), ('bcdefg')",
+          s.db);
+    if (_i == 1) {
+        ck_assert_int_eq(h_exec(NULL, &err, 30, s.conf), 2);
+        ck_assert_msg(strstr(err, ".k ") != NULL && strstr(err, ".nullable") != NULL &&
+                          strstr(err, ".prefixed") != NULL && strstr(err, "--lock-keyless-tables") != NULL,
+                      "%s", err);
+        free(err);
+    }
+    run = h_start("--lock-keyless-tables", s.conf);
+    keyless_writes(&s, 10);
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    keyless_writes(&s, 30);
+    h_signal(run, SIGKILL);
+    ends_with(run, 128 + SIGKILL, 5);
+    h_run_free(run);
+    keyless_writes(&s, 50);
+    run = h_start("--lock-keyless-tables", s.conf);
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    h_sql(s.source, "UPDATE %s.nullable SET a = 5 WHERE a IS NULL LIMIT 1; DELETE FROM %s.nullable WHERE a IS NULL",
+          s.db, s.db);
+    cut_over(&s, run);
+    h_run_free(run);
+    end_scene(&s);
+}
+END_TEST
+
+/* --- nothing, and things that are not tables ----------------------------------------------------------------------------- */
+
+START_TEST(odd__empty_tables_and_databases)
+{
+    scene s = begin_scene(_i, "nothing", NULL);
+    char *list = h_format("%s,nothing_else%d", s.db, _i), *made, *err;
+    h_run *run;
+
+    h_sql(s.source,
+          "CREATE DATABASE nothing_else%d; CREATE TABLE %s.e1 (id INT AUTO_INCREMENT PRIMARY KEY) AUTO_INCREMENT=77;"
+          "CREATE TABLE %s.e2 (a VARCHAR(10) PRIMARY KEY, b INT)",
+          _i, s.db, s.db);
+    made = h_config(s.source, s.target, list, "{\"AutomaticCutover\": true}");
+    run = h_start("--checkpoint-dir", s.dir, "--job", s.db, made);
+    ends_with(run, 0, FOREVER);
+    ck_assert_uint_eq(h_compare(s.source, s.target, s.db), 0);
+    err = h_stderr(run);
+    ck_assert_ptr_nonnull(strstr(err, "nothing_else"));
+    ck_assert_int_eq(h_number(s.target,
+                              "SELECT auto_increment FROM information_schema.tables WHERE table_schema='%s' AND "
+                              "table_name='e1'",
+                              s.db),
+                     77);
+    h_run_free(run);
+    h_sql(s.source, "DROP DATABASE nothing_else%d", _i);
+    free(err);
+    free(list);
+    free(made);
+    end_scene(&s);
+}
+END_TEST
+
+static void make_objects(scene *s)
+{
+    h_sql(s->source,
+          "USE %s; CREATE TABLE t (id INT PRIMARY KEY, v INT, log INT DEFAULT 0); INSERT INTO t VALUES (1, 1, 0);"
+          "CREATE VIEW v1 AS SELECT id FROM t; CREATE VIEW a_view AS SELECT id FROM v1;"
+          "CREATE FUNCTION twice(x INT) RETURNS INT DETERMINISTIC RETURN 2 * x;"
+          "CREATE VIEW with_function AS SELECT twice(id) d FROM t;"
+          "CREATE PROCEDURE nothing() SELECT 1;"
+          "CREATE TRIGGER tr BEFORE UPDATE ON t FOR EACH ROW SET NEW.log = OLD.log + 1;"
+          "CREATE EVENT ev ON SCHEDULE EVERY 1 DAY DO SELECT 1",
+          s->db);
+}
+
+static long long objects(scene *s, h_server *server)
+{
+    return h_number(server,
+                    "SELECT (SELECT COUNT(*) FROM information_schema.views WHERE table_schema='%s') + "
+                    "(SELECT COUNT(*) FROM information_schema.triggers WHERE trigger_schema='%s') * 10 + "
+                    "(SELECT COUNT(*) FROM information_schema.routines WHERE routine_schema='%s') * 100 + "
+                    "(SELECT COUNT(*) FROM information_schema.events WHERE event_schema='%s') * 1000",
+                    s->db, s->db, s->db, s->db);
+}
+
+START_TEST(odd__views_triggers_routines_events_are_left_out_or_created)
+{
+    scene s = begin_scene(_i, "objects", NULL);
+    static const char *const each[] = {"VIEW", "TRIGGER", "FUNCTION", "PROCEDURE", "EVENT"};
+    char *err;
+    h_run *run;
+
+    make_objects(&s);
+    run = h_start(s.conf);
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    h_sql(s.source, "UPDATE %s.t SET v = 2", s.db); /* the trigger's work is in the binlog, and not to be done twice */
+    cut_over(&s, run);
+    err = h_stderr(run);
+    for (size_t i = 0; i < sizeof each / sizeof each[0]; i++)
+        ck_assert_msg(strstr(strstr(err, "left out"), each[i]) != NULL, "%s is not in: %s", each[i], err);
+    ck_assert_int_eq(objects(&s, s.target), 0);
+    free(err);
+    h_run_free(run);
+    h_sql(s.target,
+          "DROP DATABASE %s; DELETE FROM _gfreplica.job WHERE job='%s'; DELETE FROM _gfreplica.slot WHERE job='%s';"
+          "DELETE FROM _gfreplica.table_range WHERE job='%s'",
+          s.db, s.db, s.db, s.db);
+    remove_folder(s.dir);
+
+    run = h_start("--create-objects", s.conf);
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    h_sql(s.source, "UPDATE %s.t SET v = 3", s.db);
+    cut_over(&s, run);
+    ck_assert_int_eq(objects(&s, s.source), 1213);
+    ck_assert_int_eq(objects(&s, s.target), 1213);
+    ck_assert_int_eq(h_number(s.target, "SELECT log FROM %s.t", s.db), 2);
+    h_run_free(run);
+    end_scene(&s);
+}
+END_TEST
+
+START_TEST(odd__foreign_keys_hold_and_cascades_are_refused)
+{
+    scene s = begin_scene(_i, "foreign", NULL);
+    char *err;
+    h_run *run;
+    bool logged;
+
+    h_sql(
+        s.source,
+        "USE %s; CREATE TABLE z_parent (id INT PRIMARY KEY); CREATE TABLE a_child (id INT PRIMARY KEY, p INT, "
+        "FOREIGN KEY fk (p) REFERENCES z_parent (id)); CREATE TABLE self (id INT PRIMARY KEY, up INT, FOREIGN KEY (up) "
+        "REFERENCES self (id)); INSERT INTO z_parent VALUES (1), (2), (3); INSERT INTO a_child VALUES (1, 1), (2, 3);"
+        "INSERT INTO self VALUES (5, NULL), (1, 5), (9, 1)",
+        s.db);
+    run = h_start("--chunk-rows", "1", s.conf);
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    for (int i = 10; i < 30; i++)
+        h_sql(s.source,
+              "START TRANSACTION; INSERT INTO %s.z_parent VALUES (%d); INSERT INTO %s.a_child VALUES (%d, %d); COMMIT;"
+              "INSERT INTO %s.self VALUES (%d, %d)",
+              s.db, i, s.db, i, i, s.db, i, i == 10 ? 9 : i - 1);
+    cut_over(&s, run);
+    h_run_free(run);
+    end_scene(&s);
+
+    s = begin_scene(_i, "cascade", NULL);
+    h_sql(s.source,
+          "USE %s; CREATE TABLE p (id INT PRIMARY KEY); CREATE TABLE c (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) "
+          "REFERENCES p (id) ON DELETE CASCADE ON UPDATE CASCADE); INSERT INTO p VALUES (1), (2), (3); INSERT INTO c "
+          "VALUES (1, 1), (2, 2), (3, 3)",
+          s.db);
+    logged =
+        h_exec(NULL, &err, 30, "check", s.conf) == 0; /* MySQL 9.6 and later write what cascades do to the binlog */
+    free(err);
+    ck_assert(logged == (_i == 1));
+    if (logged) {
+        run = h_start(s.conf);
+        ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+        h_sql(s.source, "DELETE FROM %s.p WHERE id=1; UPDATE %s.p SET id=20 WHERE id=2", s.db, s.db);
+        cut_over(&s, run);
+        h_run_free(run);
+    }
+    end_scene(&s);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("odd");
+    TCase *t = tcase_create("odd");
+
+    tcase_add_unchecked_fixture(t, start_servers, end_servers);
+    tcase_set_timeout(t, 120);
+    tcase_add_loop_test(t, odd__tables_of_every_kind_end_equal, 0, FAMILIES);
+    tcase_add_loop_test(t, odd__names_of_every_kind_end_equal, 0, FAMILIES);
+    tcase_add_loop_test(t, odd__keyless_tables_are_exact_or_refused_by_name, 0, FAMILIES);
+    tcase_add_loop_test(t, odd__empty_tables_and_databases, 0, FAMILIES);
+    tcase_add_loop_test(t, odd__views_triggers_routines_events_are_left_out_or_created, 0, FAMILIES);
+    tcase_add_loop_test(t, odd__foreign_keys_hold_and_cascades_are_refused, 0, FAMILIES);
+    suite_add_tcase(s, t);
+    return s;
+}
+
+int main(void)
+{
+    SRunner *r = srunner_create(suite());
+    int failed;
+
+    srunner_run_all(r, CK_NORMAL);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
