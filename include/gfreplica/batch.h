@@ -41,7 +41,8 @@ typedef struct gf_batch {
     char first_gtid[128];  /* first transaction, for errors */
     /* A transaction too large for one batch comes as pieces: begin..., middle..., end. A whole batch is both. */
     bool begins, ends;
-    size_t bytes; /* what it costs in memory */
+    size_t earlier; /* changes in the pieces before it */
+    size_t bytes;   /* what it costs in memory */
 } gf_batch;
 
 gf_batch *gf_batch_new(void);         /* empty, begins and ends set */

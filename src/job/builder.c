@@ -88,6 +88,7 @@ static bool send_piece(gf_builder *b, gf_error *err)
     piece->ends = false;
     piece->bytes = piece->arena.used + piece->count * CHANGE_COST;
     next->begins = false;
+    next->earlier = piece->earlier + piece->count;
     memcpy(next->first_gtid, piece->first_gtid, sizeof next->first_gtid);
     next->transactions = piece->transactions;
     b->batch = next;

@@ -22,7 +22,7 @@ static void on_batch_committed(void *ctx, const gf_batch *b)
 
     pthread_mutex_lock(&j->lock);
     gf_position_copy(&j->state.position, &b->end);
-    j->state.changes_applied += b->count;
+    j->state.changes_applied += b->earlier + b->count;
     j->state.transactions_applied += b->transactions;
     if (b->commit_us != 0)
         j->last_commit_us = b->commit_us;
