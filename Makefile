@@ -4,6 +4,7 @@
 # make deps       install what building and testing need (Debian 12; root or sudo)
 # make test       deps, build, then all tests against real servers; closing line "N passed, N failed"
 # make demo       deps, build, then move a live database, be killed, go on, compare [SERVERS=mysql]
+# make bench      deps, build, then measure beside other tools [SERVERS=mysql] [BENCH=full] [ROWS="copy4 ..."]
 # make model      check the algorithm's models with spin, MODEL=quick | full | long (docs/model/README.md)
 # make unit | integration | fidelity | fidelity-long | fault | asan | tsan | fuzz | lint | format | docs | install | clean
 #
@@ -71,13 +72,14 @@ FIDELITY := $(call program,tests/fidelity/test_$(T).c)
 FIDELITY_LONG := $(call program,tests/fidelity/long_*.c)
 FUZZ     := $(call program,tests/fuzz/fuzz_*.c)
 TOOLS    := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
+BENCH_TOOLS := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
 ALL_C    := $(SRC) $(wildcard tests/*/*.c bench/*.c)
 ALL_H    := $(wildcard include/gfreplica/*.h src/*.h src/*/*.h tests/*/*.h bench/*.h)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all build deps test test-built unit integration fidelity fidelity-long fault asan tsan fuzz fuzz-built demo docs install clean \
-        distclean format lint model test-programs tools unit-programs
+        distclean format lint bench bench-deps bench-tools model test-programs tools unit-programs
 
 all: build
 
@@ -117,6 +119,10 @@ $(B)/tests/fidelity/%: $(B)/tests/fidelity/%.o $(B)/tests/fidelity/fidelity.o $(
 
 $(B)/tools/%: $(B)/tests/tools/%.o $(HARNESS_OBJ) $(LIB)
 	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(PKG_LIBS) -lm
+
+$(B)/bench/%: $(B)/bench/%.o
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ $(PKG_LIBS) -lm
 
@@ -172,6 +178,17 @@ fuzz:
 fuzz-built: $(FUZZ)
 	@scripts/run-fuzz.sh $(FUZZ_SECONDS) $(FUZZ)
 
+# What the page of benchmarks is made of; SERVERS=mysql, BENCH=full, ROWS="copy4 mixed".
+bench-deps: deps
+	@scripts/install-deps.sh bench
+
+bench: bench-deps
+	@$(MAKE) build bench-tools
+	@bench/run.sh $(ROWS)
+	@bench/report.sh
+
+bench-tools: $(BENCH_TOOLS)
+
 demo: deps
 	@$(MAKE) build tools
 	@scripts/demo.sh $(SERVERS)
@@ -194,7 +211,7 @@ format:
 lint:
 	clang-format --dry-run -Werror $(ALL_C) $(ALL_H)
 	clang -fsyntax-only $(LANG_FLAGS) $(CPPFLAGS) $(PKG_CFLAGS) $(WARN) $(ALL_C)
-	shellcheck scripts/*.sh docs/model/run.sh .ci/run
+	shellcheck scripts/*.sh bench/*.sh docs/model/run.sh .ci/run
 
 # The downloaded servers (.cache) stay; distclean takes them too.
 clean:

@@ -21,6 +21,8 @@ packages=(
     # real data for the demo
     tzdata unicode-data wamerican iso-codes
 )
+# make bench: those that are measured beside us, and the picture
+if [[ ${1-} == bench ]]; then packages+=(mariadb-client mydumper gnuplot-nox); fi
 
 missing_packages() {
     local -A installed=()
