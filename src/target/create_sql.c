@@ -464,6 +464,21 @@ static bool on_geomcollection(struct rewrite *r, gf_error *err)
     return true;
 }
 
+/* KEY `k` ((lower(`a`)), `b`): MySQL's key over an expression. */
+static bool on_key(struct rewrite *r, gf_error *err)
+{
+    size_t at = behind(r, r->at);
+
+    if (r->tokens[at].kind == TOK_NAME)
+        at = behind(r, at);
+    if (to_mariadb(r) && r->column == NULL && r->depth == 1 && !r->behind && is_punct(&r->tokens[at], '('))
+        for (const token *k = &r->tokens[at]; k->kind != TOK_END && !is_punct(k, ')'); k++)
+            if ((is_punct(k, '(') || is_punct(k, ',')) && is_punct(k + 1, '('))
+                return refuse(r, err, "KEY", 3, "MariaDB has no keys over expressions");
+    copy(r, &r->tokens[r->at++]);
+    return true;
+}
+
 /* ---- options ---- */
 
 enum { ANY_FLAVOR = GF_FLAVOR_MYSQL | GF_FLAVOR_MARIADB };
@@ -609,10 +624,15 @@ static const struct {
     const char *word;
     bool (*handle)(struct rewrite *r, gf_error *err);
 } handlers[] = {
-    {"REFERENCES", on_references}, {"COLLATE", on_collate},
-    {"CHARSET", on_charset},       {"CHARACTER", on_character},
-    {"DEFAULT", on_default},       {"VIRTUAL", on_generated},
-    {"STORED", on_generated},      {"GEOMCOLLECTION", on_geomcollection},
+    {"REFERENCES", on_references},
+    {"COLLATE", on_collate},
+    {"CHARSET", on_charset},
+    {"CHARACTER", on_character},
+    {"DEFAULT", on_default},
+    {"VIRTUAL", on_generated},
+    {"STORED", on_generated},
+    {"GEOMCOLLECTION", on_geomcollection},
+    {"KEY", on_key},
 };
 
 static const gf_column *find_column(const gf_table *t, const token *k)
@@ -700,6 +720,9 @@ static bool check_types(const struct rewrite *r, gf_error *err)
 
         if ((c->type == GF_T_INET4 || c->type == GF_T_INET6 || c->type == GF_T_UUID) && !to_mariadb(r))
             return refuse(r, err, c->type_text, strlen(c->type_text), "MySQL has no such type");
+        if (c->type == GF_T_VECTOR && r->source->flavor != r->target->flavor)
+            return refuse(r, err, c->type_text, strlen(c->type_text),
+                          "MySQL's and MariaDB's are not known to hold the same");
     }
     return true;
 }

@@ -13,6 +13,7 @@
  */
 #include "gfreplica/line.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "literal_json.h"
@@ -134,6 +135,8 @@ static bool put_field(gf_buf *out, const gf_column *col, const gf_value *v)
     case GF_V_DOUBLE: break;
     }
     if (form == LINE_NUMBER && col->type == GF_T_ENUM && v->u == 0) /* strict mode refuses the invalid value */
+        return false;
+    if (v->kind == GF_V_DOUBLE && v->d == 0 && signbit(v->d)) /* its literal says what MariaDB does to it */
         return false;
     gf_literal_number(out, v);
     return true;

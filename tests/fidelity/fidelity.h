@@ -69,8 +69,9 @@ void f_database(h_server *server, const char *database); /* the same, created if
 
 /*
  * Alter one value on the target in each column of each table of the database that is no part of a unique key, by one
- * bit or one unit in its last place, each in a row of its own. Returns how many rows differ now; columns without a
- * value that can be altered (generated ones, NULL everywhere) are named on stderr, their number is added to *left.
+ * bit or one unit in its last place, each in a row of its own. Returns how many differences there are now: one each,
+ * two in a table without a key (named n_...), whose rows are paired by all but their floats. Columns without a value that can be altered (NULL everywhere, fewer rows
+ * than columns) are counted in *left.
  */
 uint64_t f_alter(h_server *target, const char *database, unsigned *left);
 

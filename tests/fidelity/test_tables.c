@@ -45,6 +45,7 @@ static void start_servers(void)
     mysql[1] = start_in("America/New_York", "mysql");
     mariadb[0] = start_in("Europe/Berlin", "mariadb");
     mariadb[1] = start_in("America/New_York", "mariadb");
+    h_sql(mysql[1], "SET GLOBAL local_infile=1");
     newer = start_in("Australia/Lord_Howe", "mariadb118");
     setenv("TZ", "Asia/Kolkata", 1);
 }
@@ -286,9 +287,8 @@ static h_run *start_move(int m, const char *dir)
 {
     char *list = databases_of(m);
     char *conf = h_config(*moves[m].source, *moves[m].target, list,
-                          "{\"LockKeylessTables\": true, \"UpdatableConfig\": {\"DataIterationBatchSize\": 7},"
-                          " \"MarkerDatabase\": \"_gfreplica\"}");
-    h_run *run = h_start("--checkpoint-dir", dir, "--job", moves[m].name, conf);
+                          "{\"LockKeylessTables\": true, \"UpdatableConfig\": {\"DataIterationBatchSize\": 7}}");
+    h_run *run = h_start("--checkpoint-dir", dir, "--job", moves[m].name, "--copy-method", moves[m].method, conf);
 
     free(conf);
     free(list);
@@ -375,6 +375,183 @@ START_TEST(tables__arrive_exactly_both_ways)
 }
 END_TEST
 
+/* ---- what is refused, and how ---- */
+
+/* The preflight of a job from `source`, which must fail; its report is owned by the caller. */
+static char *refusal(h_server *source, h_server *target, const char *databases, const char *extra)
+{
+    char *conf = h_config(source, target, databases, extra), *report, *log, *all;
+    int code = h_exec(&report, &log, 60, "check", conf);
+
+    all = h_format("%s%s", report, log);
+    if (code != 2)
+        h_fail("check ended with %d: %s", code, all);
+    free(report);
+    free(log);
+    free(conf);
+    return all;
+}
+
+static void says(const char *report, const char *first, const char *second)
+{
+    const char *line = report;
+
+    while ((line = strstr(line, first)) != NULL) {
+        size_t len = strcspn(line, "\n");
+        char *one = h_format("%.*s", (int)len, line);
+        bool found = strstr(one, second) != NULL;
+        free(one);
+        if (found)
+            return;
+        line += len;
+    }
+    h_fail("not said: %s ... %s\nin: %s", first, second, report);
+}
+
+/* Tables that the other family has no type, collation or engine for: one line each, before anything is copied. */
+START_TEST(tables__that_the_other_family_lacks_are_refused_by_name)
+{
+    char *report;
+
+    f_database(mariadb[0], "ma_nope");
+    h_sql(mariadb[0], "CREATE TABLE addresses (id INT PRIMARY KEY, i INET6, j INET4, u UUID);"
+                      "CREATE TABLE nopad (id INT PRIMARY KEY, s VARCHAR(9) COLLATE utf8mb4_unicode_nopad_ci);"
+                      "CREATE TABLE loose (id INT PRIMARY KEY) ENGINE=Aria;"
+                      "CREATE TABLE loose2 (id INT PRIMARY KEY) ENGINE=MyISAM;"
+                      "CREATE TABLE versioned (id INT PRIMARY KEY) WITH SYSTEM VERSIONING");
+    report = refusal(mariadb[0], mysql[1], "ma_nope", NULL);
+    says(report, "ma_nope.addresses", "MySQL has no such type");
+    says(report, "utf8mb4_unicode_nopad_ci", "ma_nope.nopad.s");
+    says(report, "no engine Aria", "ma_nope.loose");
+    says(report, "enforce_gtid_consistency", "ma_nope.loose2");
+    says(report, "system-versioned", "ma_nope.versioned");
+    ck_assert_int_eq(h_number(mysql[1], "SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name='ma_nope'"),
+                     0);
+    free(report);
+
+    f_database(mysql[0], "my_nope");
+    h_sql(mysql[0], "CREATE TABLE vectors (id INT PRIMARY KEY, v VECTOR(3));"
+                    "CREATE TABLE nine (id INT PRIMARY KEY, s VARCHAR(9) COLLATE utf8mb4_0900_as_ci);"
+                    "CREATE TABLE gb (id INT PRIMARY KEY, s VARCHAR(9) CHARACTER SET gb18030);"
+                    "CREATE TABLE functional (id INT PRIMARY KEY, s VARCHAR(9), UNIQUE ((LOWER(s))));"
+                    "CREATE TABLE relaxed (id INT PRIMARY KEY, n INT, CHECK (n > 0) NOT ENFORCED);"
+                    "CREATE TABLE keyless (n INT, UNIQUE (n))");
+    report = refusal(mysql[0], mariadb[1], "my_nope", NULL);
+    says(report, "my_nope.vectors", "vector");
+    says(report, "utf8mb4_0900_as_ci", "my_nope.nine.s");
+    says(report, "gb18030", "my_nope.gb");
+    says(report, "my_nope.functional", "keys over expressions");
+    says(report, "my_nope.relaxed", "NOT ENFORCED");
+    says(report, "my_nope.keyless", "--lock-keyless-tables");
+    ck_assert_int_eq(
+        h_number(mariadb[1], "SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name='my_nope'"), 0);
+    free(report);
+}
+END_TEST
+
+/* A move that must stop with this in its log, and in no other way. */
+static void stops_with(h_server *source, h_server *target, const char *db, const char *extra, int code,
+                       const char *first, const char *second)
+{
+    char *conf = h_config(source, target, db, extra), *dir = h_path("checkpoints"), *log;
+    h_run *run = h_start("--checkpoint-dir", dir, "--job", db, conf);
+
+    f_ends(run, code, LONG);
+    log = h_stderr(run);
+    says(log, first, second);
+    free(log);
+    h_run_free(run);
+    free(dir);
+    free(conf);
+}
+
+/* Values that a definition lets pass and the other server would alter: the row is named, by both ways. */
+START_TEST(tables__rows_that_would_be_altered_stop_the_run_by_name)
+{
+    static const char automatic[] = "{\"AutomaticCutover\": true}";
+    char *dir = h_path("checkpoints"), *conf;
+    h_run *run;
+
+    f_database(mysql[0], "my_zero");
+    h_sql(mysql[0], "CREATE TABLE t (id INT PRIMARY KEY, d DOUBLE, f FLOAT); INSERT INTO t VALUES (1,1,1),(7,-0e0,1)");
+    stops_with(mysql[0], mariadb[1], "my_zero", automatic, 4, "my_zero.t (id=7)", "-0");
+
+    f_database(mariadb[0], "ma_ascii"); /* MariaDB's ascii takes bytes above 127, MySQL's does not */
+    h_sql(mariadb[0], "CREATE TABLE t (id INT PRIMARY KEY, s VARCHAR(9) CHARACTER SET ascii);"
+                      "INSERT INTO t VALUES (1,'a'),(7,'a'),(8,'b')");
+    conf = h_config(mariadb[0], mysql[1], "ma_ascii", NULL);
+    run = h_start("--checkpoint-dir", dir, "--job", "ma_ascii", conf);
+    if (!h_wait_log(run, "stage streaming", LONG))
+        f_ends(run, 0, 1);
+    f_use(mariadb[0], "ma_ascii");
+    h_sql(mariadb[0], "UPDATE t SET s=X'61E9' WHERE id=7");
+    f_ends(run, 4, LONG);
+    char *log = h_stderr(run);
+    says(log, "ma_ascii.t (id=7)", "1366");
+    free(log);
+    h_run_free(run);
+    free(conf);
+    free(dir);
+    h_sql(mysql[1], "DROP DATABASE ma_ascii");
+    stops_with(mariadb[0], mysql[1], "ma_ascii", "{\"AutomaticCutover\": true, \"TakeOver\": true}", 4,
+               "ma_ascii.t (id=7)", "1366");
+}
+END_TEST
+
+/* Tables of the operator's own making: what does not hold the same is refused by its column. */
+START_TEST(tables__that_exist_and_differ_are_refused_by_column)
+{
+    static const struct {
+        const char *source, *target, *why;
+    } cases[] = {
+        {"e ENUM('a','b')", "e ENUM('b','a')", "column `e`"},
+        {"e SET('a','b')", "e SET('a','b','c')", "column `e`"},
+        {"e VARCHAR(9) CHARACTER SET latin1", "e VARCHAR(9) CHARACTER SET cp1251", "column `e`"},
+        {"e VARCHAR(9)", "e VARCHAR(8)", "column `e`"},
+        {"e INT UNSIGNED", "e INT", "column `e`"},
+        {"e DATETIME(6)", "e DATETIME(3)", "column `e`"},
+        {"e DECIMAL(10,3)", "e DECIMAL(10,2)", "column `e`"},
+        {"e INT, UNIQUE (e)", "e INT", "unique key"},
+    };
+    h_server *source[] = {mysql[0], mariadb[0]}, *target[] = {mysql[1], mariadb[1]};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int s = (int)i % 2; /* each case on one family: the code is one */
+        char *db = h_format("exists%zu", i);
+
+        f_database(source[s], db);
+        h_sql(source[s], "CREATE TABLE t (id INT PRIMARY KEY, %s)", cases[i].source);
+        f_database(target[s], db);
+        h_sql(target[s], "CREATE TABLE t (id INT PRIMARY KEY, %s)", cases[i].target);
+        stops_with(source[s], target[s], db, "{\"AutomaticCutover\": true}", 2, "is not like the source", cases[i].why);
+        free(db);
+    }
+}
+END_TEST
+
+/* --map-collation: named before anything is copied, then used. */
+START_TEST(tables__a_collation_is_mapped)
+{
+    char *dir = h_path("checkpoints"), *conf, *report;
+
+    f_database(mysql[0], "my_mapped");
+    h_sql(mysql[0], "ALTER DATABASE my_mapped COLLATE utf8mb4_0900_ai_ci;"
+                    "CREATE TABLE t (id INT PRIMARY KEY, s VARCHAR(20), b VARCHAR(20) COLLATE utf8mb4_0900_bin);"
+                    "INSERT INTO t VALUES (1,'a ','É'),(2,'A','')");
+    report = refusal(mysql[0], mariadb[1], "my_mapped", NULL);
+    says(report, "utf8mb4_0900_ai_ci", "--map-collation");
+    says(report, "utf8mb4_0900_bin", "my_mapped.t.b");
+    free(report);
+    conf = h_config(mysql[0], mariadb[1], "my_mapped",
+                    "{\"AutomaticCutover\": true, \"MapCollation\": {\"utf8mb4_0900_ai_ci\": \"utf8mb4_unicode_ci\","
+                    " \"utf8mb4_0900_bin\": \"utf8mb4_bin\"}}");
+    f_ends(h_start("--checkpoint-dir", dir, "--job", "mapped", conf), 0, LONG);
+    ck_assert_uint_eq(h_compare(mysql[0], mariadb[1], "my_mapped"), 0);
+    free(conf);
+    free(dir);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("tables");
@@ -382,6 +559,10 @@ static Suite *suite(void)
 
     tcase_add_unchecked_fixture(t, start_servers, end_servers);
     tcase_set_timeout(t, 600);
+    tcase_add_test(t, tables__that_the_other_family_lacks_are_refused_by_name);
+    tcase_add_test(t, tables__rows_that_would_be_altered_stop_the_run_by_name);
+    tcase_add_test(t, tables__that_exist_and_differ_are_refused_by_column);
+    tcase_add_test(t, tables__a_collation_is_mapped);
     tcase_add_test(t, tables__arrive_exactly_both_ways);
     suite_add_tcase(s, t);
     return s;

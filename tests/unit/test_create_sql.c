@@ -192,6 +192,10 @@ START_TEST(create_sql__what_mariadb_cannot_read_gets_its_own_spelling)
     refused("CREATE TABLE `t` (`a` int, `x` text DEFAULT (_latin1'\\'\xc3\xa9'))", &mysql9, &maria10, "literal");
     rewrite("CREATE TABLE `t` (`a` geomcollection)", &mysql9, &maria10,
             "CREATE TABLE `e`.`t` (`a` geometrycollection)");
+    refused("CREATE TABLE `t` (`a` int, UNIQUE KEY `k` (`a`,(lower(`x`)) DESC))", &mysql9, &maria10, "expressions");
+    refused("CREATE TABLE `t` (`a` int, KEY `k` (((`a` + 1))))", &mysql9, &maria10, "expressions");
+    rewrite("CREATE TABLE `t` (`a` int, KEY `k` (`a`,`x`(10)), CHECK ((`a` > 1)))", &mysql9, &maria10,
+            "CREATE TABLE `e`.`t` (`a` int, KEY `k` (`a`,`x`(10)), CHECK ((`a` > 1)))");
 }
 END_TEST
 
