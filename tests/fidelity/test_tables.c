@@ -288,7 +288,7 @@ static h_run *start_move(int m, const char *dir)
     char *list = databases_of(m);
     char *conf = h_config(*moves[m].source, *moves[m].target, list,
                           "{\"LockKeylessTables\": true, \"UpdatableConfig\": {\"DataIterationBatchSize\": 7}}");
-    h_run *run = h_start("--checkpoint-dir", dir, "--job", moves[m].name, "--copy-method", moves[m].method, conf);
+    h_run *run = h_start("--checkpoint-dir", dir, "--job", moves[m].name, conf);
 
     free(conf);
     free(list);
