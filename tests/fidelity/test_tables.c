@@ -453,10 +453,12 @@ END_TEST
 static void stops_with(h_server *source, h_server *target, const char *db, const char *extra, int code,
                        const char *first, const char *second)
 {
-    char *conf = h_config(source, target, db, extra), *dir = h_path("checkpoints"), *log;
-    h_run *run = h_start("--checkpoint-dir", dir, "--job", db, conf);
+    char *conf = h_config(source, target, db, extra), *dir = h_path("checkpoints"), *job = h_format("%s-stops", db),
+         *log;
+    h_run *run = h_start("--checkpoint-dir", dir, "--job", job, conf);
 
     f_ends(run, code, LONG);
+    free(job);
     log = h_stderr(run);
     says(log, first, second);
     free(log);
@@ -493,8 +495,7 @@ START_TEST(tables__rows_that_would_be_altered_stop_the_run_by_name)
     free(conf);
     free(dir);
     h_sql(mysql[1], "DROP DATABASE ma_ascii");
-    stops_with(mariadb[0], mysql[1], "ma_ascii", "{\"AutomaticCutover\": true, \"TakeOver\": true}", 4,
-               "ma_ascii.t (id=7)", "1366");
+    stops_with(mariadb[0], mysql[1], "ma_ascii", automatic, 4, "ma_ascii.t (id=7)", "1366");
 }
 END_TEST
 
