@@ -318,73 +318,92 @@ bool gf_start_prepare(gf_job *j, gf_error *err)
 
 /* ---- plan and marker ---- */
 
-struct ranges_of {
-    const gf_table *table;
-    const gf_range **items;
-    size_t count;
+/* The plan's ranges in the order of adding. */
+struct range_list {
+    const gf_range **items; /* owned */
+    size_t count, cap;
 };
 
 static void collect_range(void *ctx, const gf_range *r)
 {
-    struct ranges_of *c = ctx;
+    struct range_list *l = ctx;
 
-    if (r->table != c->table)
-        return;
-    c->items = gf_realloc(c->items, (c->count + 1) * sizeof *c->items);
-    c->items[c->count++] = r;
+    if (l->count == l->cap) {
+        l->cap = l->cap > 0 ? 2 * l->cap : 64;
+        l->items = gf_realloc(l->items, l->cap * sizeof *l->items);
+    }
+    l->items[l->count++] = r;
 }
 
-static bool mark_ranges(gf_job *j, const gf_table *t, gf_error *err)
+/* Those that were added after the first `known`, of all tables in one transaction: a commit for each of thousands of
+   tables would take longer than their rows. */
+static bool mark_ranges(gf_job *j, size_t known, gf_error *err)
 {
-    struct ranges_of c = {.table = t};
+    struct range_list l = {0};
     bool ok;
 
     if (j->marker == NULL)
         return true;
-    gf_plan_each(j->plan, collect_range, &c);
-    ok = gf_marker_add_ranges(j->marker, j->target, t, c.items, c.count, err);
-    free(c.items);
+    gf_plan_each(j->plan, collect_range, &l);
+    ok = l.count == known ||
+         gf_marker_add_ranges(j->marker, j->target, l.items[known]->table, l.items + known, l.count - known, err);
+    free(l.items);
     return ok;
 }
 
-/* Plans what the plan does not have yet, and makes it durable. reader: to sample keys. */
+/* reader: to sample keys. */
 static bool plan_table(gf_job *j, const gf_table *t, MYSQL *reader, gf_error *err)
 {
     /* What a marker does not know has not happened, whatever a checkpoint says of it (rule C3). */
     bool counts = j->resumed && (j->marker == NULL || j->loaded.imported);
     const gf_state_table *st = counts ? gf_import_table(&j->loaded, t) : NULL;
 
-    if ((st == NULL || !gf_import_plan(j->plan, t, st)) &&
-        !gf_plan_split(j->plan, t, reader, j->config->range_rows, err))
-        return false;
-    return mark_ranges(j, t, err);
+    return (st != NULL && gf_import_plan(j->plan, t, st)) ||
+           gf_plan_split(j->plan, t, reader, j->config->range_rows, err);
 }
 
-static bool is_planned(gf_job *j, const gf_table *t)
+static int by_table(const void *a, const void *b)
 {
-    struct ranges_of c = {.table = t};
+    uintptr_t x = (uintptr_t) * (const gf_table *const *)a, y = (uintptr_t) * (const gf_table *const *)b;
 
-    gf_plan_each(j->plan, collect_range, &c);
-    free(c.items);
-    return c.count > 0;
+    return (x > y) - (x < y);
 }
 
+/* Owned by the caller: the tables of which there are ranges, in the order of by_table. */
+static const gf_table **planned_tables(gf_job *j, size_t *ranges)
+{
+    struct range_list l = {0};
+    const gf_table **tables;
+
+    gf_plan_each(j->plan, collect_range, &l);
+    tables = gf_calloc(l.count + 1, sizeof *tables);
+    for (size_t i = 0; i < l.count; i++)
+        tables[i] = l.items[i]->table;
+    qsort(tables, l.count, sizeof *tables, by_table);
+    *ranges = l.count;
+    free(l.items);
+    return tables;
+}
+
+/* Plans what the plan does not have yet, and makes it durable. */
 static bool plan_rest(gf_job *j, gf_error *err)
 {
-    const gf_table **tables;
-    size_t count = gf_catalog_list(j->catalog, &tables);
+    const gf_table **tables, **planned;
+    size_t count = gf_catalog_list(j->catalog, &tables), known;
     MYSQL *reader = NULL;
     bool ok = true;
 
+    planned = planned_tables(j, &known);
     for (size_t i = 0; ok && i < count; i++) {
-        if (is_planned(j, tables[i]))
+        if (bsearch(&tables[i], planned, known, sizeof *planned, by_table) != NULL)
             continue;
         if (reader == NULL)
             ok = gf_server_connect(&reader, &j->config->source, GF_CONN_READER, err);
-        ok = ok && plan_table(j, tables[i], reader, err);
-        ok = ok && !gf_stop_wanted(j, err);
+        ok = ok && plan_table(j, tables[i], reader, err) && !gf_stop_wanted(j, err);
     }
+    ok = ok && mark_ranges(j, known, err);
     gf_server_close(reader);
+    free(planned);
     free(tables);
     return ok;
 }

@@ -7,6 +7,8 @@
  * key. What the server made of a definition is compared too when the two servers are of different versions.
  */
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -310,7 +312,97 @@ static bool is_named(const gf_names *names, const gf_table *t)
     return false;
 }
 
-static bool create_all(struct maker *m, const gf_table *const *tables, size_t count, gf_error *err)
+/* ---- several at once ---- */
+
+/* What makers that work side by side share. */
+struct crew {
+    const struct maker *first; /* what all of them are told; its connection is the first one's */
+    const gf_table *const *tables;
+    size_t count;
+    atomic_size_t next; /* of the tables */
+    atomic_bool failed;
+
+    pthread_mutex_t lock; /* guards below */
+    gf_error failure;     /* the first one, once failed */
+};
+
+static void fail_crew(struct crew *c, const gf_error *err)
+{
+    pthread_mutex_lock(&c->lock);
+    if (!atomic_load(&c->failed))
+        c->failure = *err;
+    atomic_store(&c->failed, true);
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* Servers lock a foreign key's other table too, so those are made one after the other, at the end. */
+static bool has_foreign_key(const gf_table *t)
+{
+    return t->create_sql != NULL && strstr(t->create_sql, "FOREIGN KEY") != NULL;
+}
+
+static bool is_for_crew(const struct maker *m, const gf_table *t)
+{
+    return !has_foreign_key(t) && !is_named(&m->config->create_first, t);
+}
+
+static void make_tables(struct crew *c, struct maker *m)
+{
+    gf_error err;
+    size_t i;
+
+    while (!atomic_load(&c->failed) && (i = atomic_fetch_add(&c->next, 1)) < c->count) {
+        if (is_for_crew(m, c->tables[i]) && !create_table(m, c->tables[i], &err))
+            fail_crew(c, &err);
+    }
+    forget_database(m);
+}
+
+static bool ignore_foreign_keys(MYSQL *db, gf_error *err)
+{
+    return gf_server_exec(db, "create tables", err, "SET SESSION foreign_key_checks=0");
+}
+
+/* One that gets no connection is no failure: the others do its work. */
+static void *run_maker(void *arg)
+{
+    struct crew *c = arg;
+    struct maker m = {.config = c->first->config, .source = c->first->source, .target = c->first->target};
+    gf_error err;
+
+    gf_log_thread("create");
+    if (gf_server_connect(&m.db, &m.config->target, GF_CONN_PLAIN, &err) && ignore_foreign_keys(m.db, &err))
+        make_tables(c, &m);
+    else
+        gf_log_debug("%s", err.text);
+    gf_server_close(m.db);
+    mysql_thread_end();
+    return NULL;
+}
+
+/* A CREATE TABLE mostly waits for the disk: several at once take little longer than one. */
+static bool create_side_by_side(struct maker *m, const gf_table *const *tables, size_t count, gf_error *err)
+{
+    enum { TABLES_EACH = 16, MOST = 8 };
+    struct crew c = {.first = m, .tables = tables, .count = count};
+    pthread_t threads[MOST];
+    size_t wanted = count / TABLES_EACH, started = 0;
+
+    if (wanted > m->config->copy_writers)
+        wanted = m->config->copy_writers;
+    pthread_mutex_init(&c.lock, NULL);
+    while (started + 1 < wanted && started < MOST && pthread_create(&threads[started], NULL, run_maker, &c) == 0)
+        started++;
+    make_tables(&c, m);
+    for (size_t i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
+    pthread_mutex_destroy(&c.lock);
+    if (atomic_load(&c.failed))
+        *err = c.failure;
+    return !atomic_load(&c.failed);
+}
+
+static bool create_first(struct maker *m, const gf_table *const *tables, size_t count, gf_error *err)
 {
     const gf_names *first = &m->config->create_first;
 
@@ -318,8 +410,14 @@ static bool create_all(struct maker *m, const gf_table *const *tables, size_t co
         for (size_t j = 0; j < count; j++)
             if (strcmp(first->items[i], tables[j]->label) == 0 && !create_table(m, tables[j], err))
                 return false;
-    for (size_t j = 0; j < count; j++)
-        if (!is_named(first, tables[j]) && !create_table(m, tables[j], err))
+    return true;
+}
+
+static bool create_rest(struct maker *m, const gf_table *const *tables, size_t count, gf_error *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!is_for_crew(m, tables[i]) && !is_named(&m->config->create_first, tables[i]) &&
+            !create_table(m, tables[i], err))
             return false;
     return true;
 }
@@ -331,9 +429,10 @@ bool gf_target_create(MYSQL *target, const gf_config *config, const gf_server_in
     gf_error second;
     bool ok;
 
-    if (!gf_server_exec(target, "create tables", err, "SET SESSION foreign_key_checks=0"))
+    if (!ignore_foreign_keys(target, err))
         return false;
-    ok = create_all(&m, tables, count, err);
+    ok = create_first(&m, tables, count, err) && create_side_by_side(&m, tables, count, err) &&
+         create_rest(&m, tables, count, err);
     forget_database(&m);
     if (!gf_server_exec(target, "create tables", ok ? err : &second, "SET SESSION foreign_key_checks=DEFAULT"))
         return false;
