@@ -253,7 +253,7 @@ static void complete_copy(struct pipeline *p)
         return;
     if (p->copied_at.file[0] == '\0')
         gf_stream_scheduled(p->stream, &p->copied_at);
-    if (!applied(p->job, &p->copied_at) || !applied(p->job, &p->exact_after))
+    if (!gf_stream_linked(p->stream) || !applied(p->job, &p->copied_at) || !applied(p->job, &p->exact_after))
         return;
     p->copy_complete = true;
     gf_stream_exact(p->stream, true);

@@ -590,6 +590,16 @@ void gf_stream_scheduled(gf_stream *s, gf_position *out)
     pthread_mutex_unlock(&s->lock);
 }
 
+bool gf_stream_linked(gf_stream *s)
+{
+    bool linked;
+
+    pthread_mutex_lock(&s->lock);
+    linked = s->replica != NULL;
+    pthread_mutex_unlock(&s->lock);
+    return linked;
+}
+
 bool gf_stream_failed(gf_stream *s, gf_error *err)
 {
     bool failed;

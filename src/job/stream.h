@@ -50,6 +50,7 @@ bool gf_stream_hold(gf_stream *s, bool wanted);
 void gf_stream_limit(gf_stream *s, const gf_position *end);
 bool gf_stream_at_limit(gf_stream *s); /* everything up to the limit has been handed to the applier */
 void gf_stream_scheduled(gf_stream *s, gf_position *out); /* a copy; owned by the caller */
+bool gf_stream_linked(gf_stream *s); /* registered at the source and receiving */
 bool gf_stream_failed(gf_stream *s, gf_error *err);
 void gf_stream_stop(gf_stream *s); /* returns at once */
 void gf_stream_join(gf_stream *s); /* waits for its threads; NULL is fine */
