@@ -24,11 +24,12 @@ static h_server *mysql[2], *mariadb[2], *newer; /* source and target of each; Ma
 static const struct {
     const char *name;
     h_server **source, **target;
-    int own; /* the other family lacks what is in database "own" */
+    int own;            /* the other family lacks what is in database "own" */
+    const char *method; /* of copying: on each family each one */
 } moves[] = {
-    {"mysql", &mysql[0], &mysql[1], true},       {"mariadb", &mariadb[0], &mariadb[1], true},
-    {"mariadb118", &mariadb[0], &newer, true},   {"to-mariadb", &mysql[0], &mariadb[1], false},
-    {"to-mysql", &mariadb[0], &mysql[1], false},
+    {"mysql", &mysql[0], &mysql[1], true, "insert"},     {"mariadb", &mariadb[0], &mariadb[1], true, "load"},
+    {"mariadb118", &mariadb[0], &newer, true, "insert"}, {"to-mariadb", &mysql[0], &mariadb[1], false, "load"},
+    {"to-mysql", &mariadb[0], &mysql[1], false, "load"},
 };
 enum { MOVES = sizeof moves / sizeof moves[0] };
 
@@ -288,7 +289,7 @@ static h_run *start_move(int m, const char *dir)
     char *list = databases_of(m);
     char *conf = h_config(*moves[m].source, *moves[m].target, list,
                           "{\"LockKeylessTables\": true, \"UpdatableConfig\": {\"DataIterationBatchSize\": 7}}");
-    h_run *run = h_start("--checkpoint-dir", dir, "--job", moves[m].name, conf);
+    h_run *run = h_start("--checkpoint-dir", dir, "--job", moves[m].name, "--copy-method", moves[m].method, conf);
 
     free(conf);
     free(list);
