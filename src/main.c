@@ -5,6 +5,7 @@
  * Signals are blocked in every thread; one thread waits for SIGINT and SIGTERM: the first stops the job in good
  * order, the second ends the process at once, which loses nothing either.
  */
+#include <fcntl.h>
 #include <malloc.h>
 #include <mysql.h>
 #include <pthread.h>
@@ -262,12 +263,25 @@ static void keep_memory(void)
 #endif
 }
 
+/* A program started with stdout or stderr closed (>&-) would get a server's socket under their numbers, and write its log
+   and its state into that. */
+static bool keep_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            return false;
+    }
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     gf_cli cli = {0};
     gf_error err = {0};
     int code;
 
+    if (!keep_standard_streams())
+        return GF_EXIT_FAILED;
     mask_signals(SIG_BLOCK);  /* from the first moment: a stop must find the job, not the default action */
     signal(SIGPIPE, SIG_IGN); /* a TLS write to a closed link raises it */
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* a core would hold passwords and rows */

@@ -309,6 +309,8 @@ static void say_why(gf_job *j, const gf_error *err, gf_exit code)
 {
     if (code == GF_EXIT_INTERRUPTED)
         gf_log_info("stopped: %s; the same command goes on from here (%s)", err->text, j->config->checkpoint_dir);
+    else if (code == GF_EXIT_FAILED && err->kind == GF_ERR_DATA) /* the same command would end here again */
+        gf_log_error("%s; the job is kept in %s", err->text, j->config->checkpoint_dir);
     else if (code == GF_EXIT_FAILED)
         gf_log_error("%s; the job is kept in %s: mend the cause and run the same command", err->text,
                      j->config->checkpoint_dir);

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 
+#include "check_parts.h"
 #include "gfreplica/log.h"
 
 static const struct kind {
@@ -89,6 +90,24 @@ static bool list_all(struct objects *o, MYSQL *source, const gf_filter *f, gf_er
     return ok;
 }
 
+/* The servers show nobody what he has no grant for: a list that may be short says so. */
+static bool note_unseen(gf_buf *lines, MYSQL *source, const gf_filter *f, gf_error *err)
+{
+    gf_grants g = {0};
+    bool ok = gf_grants_read(&g, source, err), all = true;
+
+    for (size_t i = 0; ok && i < f->db_whitelist.count; i++)
+        all = all && gf_grants_have(&g, "TRIGGER", f->db_whitelist.items[i], NULL) &&
+              gf_grants_have(&g, "EVENT", f->db_whitelist.items[i], NULL);
+    if (f->db_whitelist.count == 0)
+        all = ok && gf_grants_have(&g, "TRIGGER", NULL, NULL) && gf_grants_have(&g, "EVENT", NULL, NULL);
+    if (ok && !all)
+        gf_buf_str(lines,
+                   "triggers, routines and events, if there are any: the source's user has no right to see them\n");
+    gf_grants_free(&g);
+    return ok;
+}
+
 bool gf_objects_list(gf_buf *lines, MYSQL *source, const gf_filter *f, gf_error *err)
 {
     struct objects o = {0};
@@ -97,7 +116,7 @@ bool gf_objects_list(gf_buf *lines, MYSQL *source, const gf_filter *f, gf_error 
     for (size_t i = 0; ok && i < o.count; i++)
         gf_buf_printf(lines, "%s %s.%s\n", o.items[i].kind->name, o.items[i].db, o.items[i].name);
     free_objects(&o);
-    return ok;
+    return ok && note_unseen(lines, source, f, err);
 }
 
 /* The value of a column of the result's only row; NULL when there is no such column. */

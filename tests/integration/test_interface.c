@@ -169,6 +169,57 @@ START_TEST(interface__all_problems_are_told_at_once)
 }
 END_TEST
 
+START_TEST(interface__create_objects_needs_the_right_to_see_and_to_make_them)
+{
+    scene s = begin_scene(_i, "objgrants", "{\"CreateObjects\": true}");
+    char *out, *extra;
+
+    small_table(&s);
+    h_sql(s.source,
+          "CREATE USER o_%s IDENTIFIED BY 'p'; GRANT SELECT ON %s.* TO o_%s; GRANT REPLICATION SLAVE, REPLICATION "
+          "CLIENT ON *.* TO o_%s",
+          s.db, s.db, s.db, s.db);
+    h_sql(s.target, "CREATE USER o_%s IDENTIFIED BY 'p'; GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON %s.* TO o_%s",
+          s.db, s.db, s.db);
+    extra =
+        h_format("{\"CreateObjects\": true, \"Source\": {\"User\": \"o_%s\", \"Pass\": \"p\"}, \"Target\": {\"User\": "
+                 "\"o_%s\", \"Pass\": \"p\"}}",
+                 s.db, s.db);
+    write_conf(&s, extra);
+    ck_assert_int_eq(h_exec(&out, NULL, 30, "check", s.conf), 2);
+    for (const char *const *said =
+             (const char *const[]){"GRANT SHOW VIEW, TRIGGER, EVENT ON",
+                                   "GRANT CREATE VIEW, TRIGGER, CREATE ROUTINE, EVENT ON",
+                                   _i == MARIADB ? "SELECT ON mysql.proc" : "SHOW_ROUTINE ON *.*", NULL};
+         *said != NULL; said++)
+        ck_assert_msg(strstr(out, *said) != NULL, "%s is not in: %s", *said, out);
+    h_sql(s.source, "DROP USER o_%s", s.db);
+    h_sql(s.target, "DROP USER o_%s", s.db);
+    free(extra);
+    free(out);
+    end_scene(&s);
+}
+END_TEST
+
+/* With stdout and stderr closed a server's socket must not get their numbers. */
+START_TEST(interface__closed_streams_are_not_written_into_servers)
+{
+    scene s = begin_scene(_i, "closed", "{\"DumpStateOnSignal\": true, \"AutomaticCutover\": true}");
+    const char *program = getenv("GFREPLICA");
+    char *command =
+        h_format("exec '%s' -verbose '%s' <&- >&- 2>&-", program == NULL ? "build/gfreplica" : program, s.conf);
+
+    small_table(&s);
+    ck_assert_int_eq(system(command), 0);
+    ck_assert_uint_eq(h_compare(s.source, s.target, s.db), 0);
+    free(command);
+    command = h_format("test $(stat -c %%s '%s/lock') -lt 20", s.dir);
+    ck_assert_int_eq(system(command), 0);
+    free(command);
+    end_scene(&s);
+}
+END_TEST
+
 START_TEST(interface__dryrun_says_one_line_and_changes_nothing)
 {
     scene s = begin_scene(_i, "dry", NULL);
@@ -806,6 +857,8 @@ static Suite *suite(void)
     tcase_add_test(t, interface__wrong_commands_end_with_1);
     tcase_add_loop_test(t, interface__what_cannot_work_is_refused_before_anything_is_changed, 0, FAMILIES);
     tcase_add_loop_test(t, interface__all_problems_are_told_at_once, 0, FAMILIES);
+    tcase_add_loop_test(t, interface__create_objects_needs_the_right_to_see_and_to_make_them, 0, FAMILIES);
+    tcase_add_loop_test(t, interface__closed_streams_are_not_written_into_servers, 0, FAMILIES);
     tcase_add_loop_test(t, interface__dryrun_says_one_line_and_changes_nothing, 0, FAMILIES);
     tcase_add_loop_test(t, interface__a_directory_and_a_server_id_are_of_one_process, 0, FAMILIES);
     tcase_add_loop_test(t, interface__the_least_grants_are_enough, 0, FAMILIES);
