@@ -251,6 +251,10 @@ START_TEST(servers__a_row_of_64_mib_both_ways)
     create(_i, db);
     h_sql(sources[_i], "CREATE TABLE t (id INT PRIMARY KEY, b LONGBLOB, n INT)");
     h_sql(sources[_i], "INSERT INTO t SELECT 1, REPEAT(X'00275CFF', %d), 0", 64 * MIB / 4);
+    h_sql(sources[_i],
+          "CREATE TABLE document (id INT PRIMARY KEY, j JSON);"
+          "INSERT INTO document SELECT 1, CONCAT('[', REPEAT('1234567,', %d), '0.5]')",
+          10 * MIB / 8);
     conf = config(_i, db, NULL);
 
     /* Too small a packet on the target: the row, its size and the setting are named. */
@@ -268,6 +272,7 @@ START_TEST(servers__a_row_of_64_mib_both_ways)
         f_ends(run, 0, 1);
     f_use(sources[_i], db);
     h_sql(sources[_i], "INSERT INTO t SELECT 2, REPEAT('it''s \\\\ \\0', %d), 0", 64 * MIB / 8);
+    h_sql(sources[_i], "INSERT INTO document SELECT 2, CONCAT('{\"k\": \"', REPEAT('é', %d), '\"}')", 10 * MIB / 2);
     h_sql(sources[_i], "UPDATE t SET n=n+1, b=CONCAT('x', SUBSTR(b, 2)) WHERE id=1");
     cut_over(run, dir);
     ck_assert_uint_eq(h_compare(sources[_i], targets[_i], db), 0);
