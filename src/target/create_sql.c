@@ -713,7 +713,8 @@ static bool write_head(struct rewrite *r, gf_error *err)
     return true;
 }
 
-static bool check_types(const struct rewrite *r, gf_error *err)
+/* What MySQL and MariaDB do not both have. */
+static bool check_kinds(const struct rewrite *r, gf_error *err)
 {
     for (unsigned i = 0; i < r->t->column_count; i++) {
         const gf_column *c = &r->t->columns[i];
@@ -723,6 +724,12 @@ static bool check_types(const struct rewrite *r, gf_error *err)
         if (c->type == GF_T_VECTOR && r->source->flavor != r->target->flavor)
             return refuse(r, err, c->type_text, strlen(c->type_text),
                           "MySQL's and MariaDB's are not known to hold the same");
+    }
+    for (unsigned i = 0; i < r->t->key_count; i++) {
+        const gf_key *k = &r->t->keys[i];
+
+        if (k->hashed && !to_mariadb(r))
+            return refuse(r, err, k->name, strlen(k->name), "MySQL has no unique keys of unlimited length");
     }
     return true;
 }
@@ -735,7 +742,7 @@ bool gf_target_create_sql(char **out, const gf_table *t, const gf_config *config
 
     assert(t->create_sql != NULL);
     r.tokens = cut(t->create_sql);
-    ok = check_types(&r, err) && write_head(&r, err);
+    ok = check_kinds(&r, err) && write_head(&r, err);
     while (ok && r.tokens[r.at].kind != TOK_END)
         ok = step(&r, err);
     if (ok)
