@@ -389,22 +389,40 @@ static bool may_take_locked(const gf_sched *s, const gf_item *item)
     return s->running + 1 < s->stream_writers;
 }
 
+static gf_item *pop_ready_locked(gf_sched *s, gf_lane lane)
+{
+    gf_item *item = s->ready[lane];
+
+    s->ready[lane] = item->next_ready;
+    item->taken = true;
+    if (lane == GF_LANE_STREAM)
+        s->running++;
+    return item;
+}
+
 gf_item *gf_sched_take(gf_sched *s, gf_lane lane)
 {
-    gf_item *item;
+    gf_item *item = NULL;
 
     pthread_mutex_lock(&s->lock);
     while (!ending_locked(s) && (s->ready[lane] == NULL || !may_take_locked(s, s->ready[lane])))
         pthread_cond_wait(&s->changed, &s->lock);
-    item = ending_locked(s) ? NULL : s->ready[lane];
-    if (item != NULL) {
-        s->ready[lane] = item->next_ready;
-        item->taken = true;
-        if (lane == GF_LANE_STREAM)
-            s->running++;
+    if (!ending_locked(s)) {
+        item = pop_ready_locked(s, lane);
         /* Others may take now what only the head's writer could before. */
         pthread_cond_broadcast(&s->changed);
     }
+    pthread_mutex_unlock(&s->lock);
+    return item;
+}
+
+gf_item *gf_sched_take_small(gf_sched *s, size_t max_bytes)
+{
+    gf_item *item = NULL;
+
+    pthread_mutex_lock(&s->lock);
+    if (!ending_locked(s) && s->ready[GF_LANE_COPY] != NULL && s->ready[GF_LANE_COPY]->bytes <= max_bytes)
+        item = pop_ready_locked(s, GF_LANE_COPY);
     pthread_mutex_unlock(&s->lock);
     return item;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * writer.c - one item = one target transaction: rows, marker, COMMIT.
+ * writer.c - one item = one target transaction: rows, marker, COMMIT. Small chunks that are ready together share one.
  *
  * COMMIT is sent only when every statement before it, the marker's included, has been answered (rule R2). A lock
  * conflict rolls back and runs the item again from memory; any other error ends the applier, and the job starts again
@@ -546,15 +546,82 @@ static bool run_large(gf_writer *w, gf_item *item, gf_error *err)
     return mark_batch(w, item, err) && commit(w, item, changes, err) && set_lock_wait(w, LOCK_WAIT_S, err);
 }
 
+/* ---- small chunks together ---- */
+
+/* What waits for the disk is COMMIT, and a database may have thousands of tables of some rows. */
+enum { TOGETHER_MAX = 64, TOGETHER_BYTES = 256 << 10 };
+
+struct group {
+    gf_item *items[TOGETHER_MAX];
+    unsigned count;
+};
+
+/* The chunk, and those that are ready beside it: so they share no claim, and their order does not matter. */
+static void gather(gf_writer *w, struct group *g, gf_item *first)
+{
+    size_t bytes = first->chunk->bytes;
+    gf_item *more;
+
+    g->items[0] = first;
+    g->count = 1;
+    while (bytes < TOGETHER_BYTES && g->count < TOGETHER_MAX &&
+           (more = gf_sched_take_small(w->sched, TOGETHER_BYTES - bytes)) != NULL) {
+        bytes += more->chunk->bytes;
+        g->items[g->count++] = more;
+    }
+}
+
+static bool commit_together(gf_writer *w, const struct group *g, gf_error *err)
+{
+    for (unsigned i = 0; i < g->count; i++)
+        if (!write_item(w, g->items[i], false, err))
+            return false;
+    if (gf_sched_turn(w->sched, g->items[0]) != GF_TURN_COMMIT)
+        return gf_fail(err, GF_ERR_STOPPED, "writing to the target was stopped");
+    if (!execute(w, "COMMIT", 6, "commit", err)) /* rule R2: all before it was answered */
+        return false;
+    for (unsigned i = 0; i < g->count; i++) {
+        announce(w, g->items[i], 0);
+        gf_sched_committed(w->sched, g->items[i]);
+    }
+    return true;
+}
+
+/* What goes wrong with several is tried again one by one: there it is known what to do. */
+static bool run_chunks(gf_writer *w, gf_item *first, gf_error *err)
+{
+    struct group g;
+    gf_error second;
+    bool ok = true;
+
+    gather(w, &g, first);
+    if (g.count == 1)
+        return run_item(w, first, err);
+    if (commit_together(w, &g, err))
+        return true;
+    if (err->kind == GF_ERR_STOPPED || !roll_back(w, &second))
+        return false;
+    for (unsigned i = 0; i < g.count && ok; i++)
+        ok = run_item(w, g.items[i], err);
+    return ok;
+}
+
+/* A batch, a chunk with what is ready beside it, or a transaction in pieces. */
+static bool run_any(gf_writer *w, gf_item *item, gf_error *err)
+{
+    if (item->chunk != NULL)
+        return run_chunks(w, item, err);
+    return item->batch->ends ? run_item(w, item, err) : run_large(w, item, err);
+}
+
 void gf_writer_run(gf_writer *w)
 {
     gf_item *item;
 
     while ((item = gf_sched_take(w->sched, w->lane)) != NULL) {
-        bool large = item->batch != NULL && !item->batch->ends;
         gf_error err = {0};
 
-        if (large ? run_large(w, item, &err) : run_item(w, item, &err))
+        if (run_any(w, item, &err))
             continue;
         /* Nobody has asked for an end: so there is an error, and all end with it. */
         if (!gf_sched_ending(w->sched))

@@ -73,6 +73,18 @@ static void run_chunk(struct world *w, gf_item *item)
     gf_sched_committed(w->sched, item);
 }
 
+/* As a writer does with small chunks: several are held at once, and committed one after the other. */
+static void run_chunks(struct world *w, gf_item *first)
+{
+    gf_item *items[4] = {first};
+    unsigned count = 1;
+
+    while (count < 4 && (items[count] = gf_sched_take_small(w->sched, 60)) != NULL)
+        count++;
+    for (unsigned i = 0; i < count; i++)
+        run_chunk(w, items[i]);
+}
+
 struct thread {
     struct world *world;
     gf_lane lane;
@@ -91,7 +103,7 @@ static void *writer(void *arg)
         if (item->batch != NULL)
             run_batch(t->world, item, &t->seed);
         else
-            run_chunk(t->world, item);
+            run_chunks(t->world, item);
     }
     return NULL;
 }
@@ -324,6 +336,30 @@ START_TEST(fail__wakes_whoever_waits_with_the_first_error)
 }
 END_TEST
 
+START_TEST(take_small__leaves_what_is_large_or_not_ready)
+{
+    gf_sched *s = gf_sched_new(1, 1000);
+    gf_range ranges[2] = {{.index = 0}, {.index = 1}};
+    const size_t bytes[] = {10, 20, 30}; /* the second follows the first in its range */
+    gf_chunk *c;
+    gf_item *item;
+
+    for (unsigned i = 0; i < 3; i++) {
+        c = gf_chunk_new(&ranges[i / 2]);
+        c->bytes = bytes[i];
+        ck_assert(gf_sched_chunk(s, c, NULL));
+    }
+    item = gf_sched_take(s, GF_LANE_COPY);
+    ck_assert_uint_eq(item->bytes, 10);
+    ck_assert_ptr_null(gf_sched_take_small(s, 29));
+    ck_assert_uint_eq(gf_sched_take_small(s, 30)->bytes, 30);
+    ck_assert_ptr_null(gf_sched_take_small(s, 1000));
+    gf_sched_committed(s, item);
+    ck_assert_uint_eq(gf_sched_take_small(s, 1000)->bytes, 20);
+    gf_sched_free(s);
+}
+END_TEST
+
 START_TEST(stop__is_no_failure)
 {
     gf_sched *s = gf_sched_new(1, 100);
@@ -352,6 +388,7 @@ int main(void)
     tcase_add_test(tc, turn__gives_way_when_the_head_does_not_come_through);
     tcase_add_test(tc, piece__comes_one_after_the_other_in_bounded_memory);
     tcase_add_test(tc, fail__wakes_whoever_waits_with_the_first_error);
+    tcase_add_test(tc, take_small__leaves_what_is_large_or_not_ready);
     tcase_add_test(tc, stop__is_no_failure);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
