@@ -12,10 +12,11 @@
 
 #include "gfreplica/bytes.h"
 
-#define GF_DECIMAL_TEXT_MAX 72 /* sign, 65 digits, a leading 0, the point */
+#define GF_DECIMAL_TEXT_MAX 84 /* sign, 81 digits, a leading 0, the point */
 #define GF_CIVIL_TEXT_MAX   48
 
-/* Bytes of a DECIMAL(precision, scale); 0 when no server has such a type. */
+/* Bytes of a DECIMAL(precision, scale); 0 when no server makes such a number. A column has at most 65 digits; inside
+   JSON they are counted in whole groups of nine before the point, up to the nine groups of a server's own form. */
 size_t gf_decimal_size(unsigned precision, unsigned scale);
 
 /* "-12.50" of gf_decimal_size() bytes. Returns the length, 0 when malformed. */

@@ -123,8 +123,9 @@ static bool read_double(gf_value *out, gf_cursor *in, const field *f)
 
 static bool read_decimal(gf_value *out, gf_cursor *in, const field *f)
 {
+    enum { COLUMN_PRECISION_MAX = 65 };
     unsigned precision = f->meta & 0xff, scale = f->meta >> 8;
-    size_t size = gf_decimal_size(precision, scale);
+    size_t size = precision <= COLUMN_PRECISION_MAX ? gf_decimal_size(precision, scale) : 0;
     gf_slice packed = gf_cursor_bytes(in, size);
     char text[GF_DECIMAL_TEXT_MAX];
 

@@ -69,6 +69,22 @@ static void put_fraction(FILE *out, uint64_t r, int digits)
     put_digits(out, r, digits);
 }
 
+static void put_document(FILE *out, uint64_t r)
+{
+    int scale = (int)(mix(r) % 31), digits = 1 + (int)(mix(r + 1) % 30);
+
+    fprintf(out, "JSON_ARRAY(CAST('%s", r & 1 ? "-" : "");
+    put_digits(out, r, digits);
+    put_fraction(out, mix(r + 2), scale);
+    fprintf(out, "' AS DECIMAL(61,%d)),", scale);
+    put_double(out, mix(r + 3));
+    fprintf(out,
+            ",JSON_OBJECT('%llu',CAST(%lld AS DECIMAL(20,0)),'d.\"k',CAST(%lld/1000 AS DECIMAL(30,%d)),'f',%.15ge0,",
+            (unsigned long long)(r % 100), (long long)mix(r + 4), (long long)(mix(r + 5) >> 20), scale % 10,
+            (double)(int64_t)mix(r + 6) / 1e6);
+    fprintf(out, "'u',%llu))", (unsigned long long)mix(r + 7));
+}
+
 static void put_random(FILE *out, const f_column *c, uint64_t r)
 {
     unsigned n = (unsigned)(r >> 32);
@@ -101,6 +117,7 @@ static void put_random(FILE *out, const f_column *c, uint64_t r)
         fprintf(out, "'[%lld, {\"k%u\": %.17g}, \"%u\\\\u%04x\"]'", (long long)r, n % 100,
                 (double)(int64_t)mix(r) / 3e7, n, 0x20 + n % 0xd000);
         break;
+    case F_DOCUMENT: put_document(out, r); break;
     case F_NONE: fputs("NULL", out); break;
     }
 }

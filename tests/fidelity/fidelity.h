@@ -29,7 +29,8 @@ typedef enum {
     F_ASCII,    /* at most size printable ones, quotes and backslashes among them */
     F_DATETIME, /* size fraction digits, years 1970 to 2037 */
     F_TIME,     /* the same, both signs */
-    F_JSON
+    F_JSON,
+    F_DOCUMENT /* MySQL's: what only expressions put into one, decimals and doubles of any size */
 } f_random;
 
 enum { F_VALUES = 24, F_COLUMNS = 24 };

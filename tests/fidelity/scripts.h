@@ -94,9 +94,6 @@ static const f_script f_scripts_both[] = {
       "BEGIN; UPDATE key_swaps SET id=-1 WHERE id=1; UPDATE key_swaps SET id=1 WHERE id=2;"
       "UPDATE key_swaps SET id=2 WHERE id=-1; COMMIT",
       "UPDATE key_swaps SET id=id+100; UPDATE key_swaps SET id=id-101 ORDER BY id"}},
-};
-
-static const f_script f_scripts_own[] = {
     {ON_MYSQL,
      "hidden_key",
      "SET sql_generate_invisible_primary_key=ON; CREATE TABLE hidden_key (id INT, v VARCHAR(10));"
@@ -111,6 +108,9 @@ static const f_script f_scripts_own[] = {
      {"INSERT IGNORE INTO empty_json (id) VALUES (5)", "UPDATE empty_json SET n=1 WHERE id IN (1,5)",
       "UPDATE empty_json SET n=2 WHERE id IN (2,5); UPDATE empty_json SET id=id+100 WHERE id=3;"
       "DELETE FROM empty_json WHERE id=4; INSERT IGNORE INTO empty_json (id) VALUES (6)"}},
+};
+
+static const f_script f_scripts_own[] = {
     {ON_MYSQL,
      "functional",
      "CREATE TABLE functional (id INT PRIMARY KEY, s VARCHAR(20), j JSON, a INT, b INT, UNIQUE ((LOWER(s))),"

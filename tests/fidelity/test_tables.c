@@ -419,12 +419,14 @@ START_TEST(tables__that_the_other_family_lacks_are_refused_by_name)
                       "CREATE TABLE nopad (id INT PRIMARY KEY, s VARCHAR(9) COLLATE utf8mb4_unicode_nopad_ci);"
                       "CREATE TABLE loose (id INT PRIMARY KEY) ENGINE=Aria;"
                       "CREATE TABLE loose2 (id INT PRIMARY KEY) ENGINE=MyISAM;"
-                      "CREATE TABLE versioned (id INT PRIMARY KEY) WITH SYSTEM VERSIONING");
+                      "CREATE TABLE versioned (id INT PRIMARY KEY) WITH SYSTEM VERSIONING;"
+                      "CREATE TABLE hashed (id INT PRIMARY KEY, b BLOB, UNIQUE (b))");
     report = refusal(mariadb[0], mysql[1], "ma_nope", NULL);
     says(report, "ma_nope.addresses", "MySQL has no such type");
     says(report, "utf8mb4_unicode_nopad_ci", "ma_nope.nopad.s");
     says(report, "no engine Aria", "ma_nope.loose");
     says(report, "enforce_gtid_consistency", "ma_nope.loose2");
+    says(report, "ma_nope.hashed", "unlimited length");
     says(report, "system-versioned", "ma_nope.versioned");
     ck_assert_int_eq(h_number(mysql[1], "SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name='ma_nope'"),
                      0);

@@ -250,23 +250,13 @@ static const f_table f_both[] = {
         "CONCAT(REPEAT('[',31),REPEAT(']',31))",
         "CONCAT('[',REPEAT('1234567,',9000),'0]')",
         "NULL"}}}},
-};
-
-static const f_table f_own[] = {
-    {ON_MYSQL,
-     "minus_zeros", /* MariaDB has none */
-     NULL,
-     NULL,
-     {{"f", "FLOAT", F_FLOAT, 0, {"-0e0", "0e0", "NULL"}},
-      {"d", "DOUBLE NOT NULL", F_DOUBLE, 0, {"-0e0", "0e0"}},
-      {"fd", "FLOAT(7,4)", F_NONE, 0, {"-0e0", "0e0"}}}},
     {ON_MYSQL,
      "documents", /* what only expressions put into a document, and 100 levels */
      NULL,
      NULL,
      {{"j",
        "JSON",
-       F_JSON,
+       F_DOCUMENT,
        0,
        {"JSON_OBJECT('d',CAST('123456789012345678901234567890.10' AS DECIMAL(40,2)),'z',CAST(0 AS DECIMAL(5,2)))",
         "JSON_ARRAY(CAST(1.10 AS DECIMAL(5,2)),CAST(1.5 AS DECIMAL(5,1)),CAST(-5 AS DECIMAL(10,0)))",
@@ -279,6 +269,16 @@ static const f_table f_own[] = {
         "JSON_OBJECT('ts',TIMESTAMP'2020-01-01 00:00:00')", "CONCAT(REPEAT('[',99),REPEAT(']',99))",
         "JSON_QUOTE(REPEAT('y',16384))", "CONCAT('{\"k\":\"',REPEAT('x',70000),'\"}')", "'9007199254740993'",
         "JSON_ARRAY(9007199254740993.0e0, 0.1e0, 1e22, 1.0e-7, 123456.0e0)"}}}},
+};
+
+static const f_table f_own[] = {
+    {ON_MYSQL,
+     "minus_zeros", /* MariaDB has none */
+     NULL,
+     NULL,
+     {{"f", "FLOAT", F_FLOAT, 0, {"-0e0", "0e0", "NULL"}},
+      {"d", "DOUBLE NOT NULL", F_DOUBLE, 0, {"-0e0", "0e0"}},
+      {"fd", "FLOAT(7,4)", F_NONE, 0, {"-0e0", "0e0"}}}},
     {ON_MYSQL,
      "vectors",
      NULL,
