@@ -63,7 +63,6 @@ START_TEST(line__spells_out_what_a_string_would_change)
 {
     expect_line(GF_T_YEAR, value(GF_V_NUMBER, "0"), "x7\t0000\n");
     expect_line(GF_T_YEAR, value(GF_V_NUMBER, "2000"), "x7\t2000\n");
-    expect_line(GF_T_DOUBLE, (gf_value){.kind = GF_V_DOUBLE, .d = -0.0}, "x7\t-0.0000000000000000e+00\n");
     expect_line(GF_T_SET, (gf_value){.kind = GF_V_UINT, .u = UINT64_MAX}, "x7\t18446744073709551615\n");
     expect_line(GF_T_ENUM, (gf_value){.kind = GF_V_UINT, .u = 3}, "x7\t3\n");
 }
@@ -75,6 +74,7 @@ START_TEST(line__leaves_to_insert_what_it_cannot_say)
     expect_line(GF_T_JSON, value(GF_V_JSON, "{\"a\": 1.10}"), NULL); /* a decimal: as a double it is 1.1 */
     expect_line(GF_T_JSON, value(GF_V_JSON, "{\"a\": \"\\t\"}"), "x7\t{\"a\": \"\\\\t\"}\n");
     expect_line(GF_T_VARCHAR, (gf_value){.kind = GF_V_ABSENT}, NULL);
+    expect_line(GF_T_DOUBLE, (gf_value){.kind = GF_V_DOUBLE, .d = -0.0}, NULL); /* LOAD DATA loses its sign unseen */
 }
 END_TEST
 
