@@ -166,7 +166,13 @@ static a_row *add_row(row_set *set, world *w)
 
 static int64_t row_id(const a_row *r)
 {
-    return r->values[0].kind == GF_V_INT ? r->values[0].i : strtoll((const char *)r->values[0].bytes.data, NULL, 10);
+    const gf_value *id = &r->values[0];
+    char text[24]; /* the bytes have no end of their own */
+
+    if (id->kind == GF_V_INT)
+        return id->i;
+    snprintf(text, sizeof text, "%.*s", (int)id->bytes.len, (const char *)id->bytes.data);
+    return strtoll(text, NULL, 10);
 }
 
 static int by_id(const void *a, const void *b)
