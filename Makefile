@@ -139,17 +139,13 @@ test-programs: $(INTEGRATION) $(FIDELITY) $(FAULT) $(TOOLS)
 deps:
 	@scripts/install-deps.sh
 
-# What every landing runs; values, fidelity and the servers' fault matrix take longer and have targets of their own:
-# make integration, make fidelity, make fault.
-DAILY := $(filter-out %/test_values,$(INTEGRATION)) $(filter %/test_kill,$(FAULT))
-
 # A second make, because what `deps` installs has to be there before anything is compiled.
 test: deps
 	@$(MAKE) test-built
 
 test-built: build test-programs
 	@$(MAKE) SAN=asan unit-programs
-	@scripts/run-tests.sh $(UNIT:build/%=build/asan/%) $(DAILY) docs/model/run.sh
+	@scripts/run-tests.sh $(UNIT:build/%=build/asan/%) $(INTEGRATION) $(FIDELITY) $(FAULT) docs/model/run.sh
 
 unit:
 	@$(MAKE) SAN=asan unit-programs
