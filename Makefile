@@ -6,6 +6,7 @@
 # make demo       deps, build, then move a live database, be killed, go on, compare [SERVERS=mysql]
 # make bench      deps, build, then measure beside other tools [SERVERS=mysql] [BENCH=full] [ROWS="copy4 ..."]
 # make model      check the algorithm's models with spin, MODEL=quick | full | long (docs/model/README.md)
+# make soak       random load, random faults, compare, again: MINUTES=n SEED=s [SERVERS=mysql] [ROUND=n: that one alone]
 # make unit | integration | fidelity | fidelity-long | fault | asan | tsan | fuzz | lint | format | docs | install | clean
 #
 # V=1 shows the commands; T=name narrows unit, integration, fidelity, fault and tsan to test_name; KEEP=1 keeps the servers' data of a test run.
@@ -18,6 +19,8 @@ SERVERS ?= mariadb
 T       ?= *
 FUZZ_SECONDS ?= 60
 MODEL   ?= full
+MINUTES ?= 10
+SEED    ?= 1
 
 ifeq ($(origin CC),default)
 CC      := gcc
@@ -72,13 +75,15 @@ FIDELITY := $(call program,tests/fidelity/test_$(T).c)
 FIDELITY_LONG := $(call program,tests/fidelity/long_*.c)
 FUZZ     := $(call program,tests/fuzz/fuzz_*.c)
 TOOLS    := $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
+SOAK     := $(B)/tests/soak/soak
+SOAK_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/soak/*.c))
 BENCH_TOOLS := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
 ALL_C    := $(SRC) $(wildcard tests/*/*.c bench/*.c)
 ALL_H    := $(wildcard include/gfreplica/*.h src/*.h src/*/*.h tests/*/*.h bench/*.h)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all build deps test test-built unit integration fidelity fidelity-long fault asan tsan fuzz fuzz-built demo docs install clean \
+.PHONY: all build deps test test-built unit integration fidelity fidelity-long fault soak asan tsan fuzz fuzz-built demo docs install clean \
         distclean format lint bench bench-deps bench-tools model test-programs tools unit-programs
 
 all: build
@@ -117,6 +122,10 @@ $(B)/tests/fidelity/%: $(B)/tests/fidelity/%.o $(B)/tests/fidelity/fidelity.o $(
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ $(CHECK_LIBS) $(PKG_LIBS) -lm
 
+$(SOAK): $(SOAK_OBJ) $(HARNESS_OBJ) $(LIB)
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(PKG_LIBS) -lm
+
 $(B)/tools/%: $(B)/tests/tools/%.o $(HARNESS_OBJ) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK)
@@ -132,7 +141,7 @@ $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(LIB)
 
 tools: $(TOOLS)
 unit-programs: $(UNIT)
-test-programs: $(INTEGRATION) $(FIDELITY) $(FAULT) $(TOOLS)
+test-programs: $(INTEGRATION) $(FIDELITY) $(FAULT) $(TOOLS) $(SOAK)
 
 # --- tests -----------------------------------------------------------------------------------------------------------
 
@@ -163,6 +172,10 @@ fidelity-long: build $(FIDELITY_LONG)
 
 fault: build test-programs
 	@scripts/run-tests.sh $(FAULT)
+
+# Not part of any test: as long as one likes, and it keeps all when something is wrong.
+soak: build $(SOAK)
+	@$(SOAK) $(SERVERS) $(MINUTES) $(SEED) $(ROUND)
 
 # All tests with gfreplica itself built with the sanitizer as well.
 asan tsan:

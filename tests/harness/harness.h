@@ -36,6 +36,10 @@ double h_now(void); /* seconds of the monotonic clock */
 /* The folder of this process, absolute; borrowed for ever. */
 const char *h_run_dir(void);
 
+/* Whether this process's exit leaves that folder as it is, servers stopped but not destroyed, and says where. Called by
+ * the process that uses it first. */
+void h_keep(bool keep);
+
 /* A new path in it, "NAME-N" with a number never used before, nothing created. Owned by the caller. */
 char *h_path(const char *name);
 

@@ -24,6 +24,7 @@ static struct {
     pid_t owner;     /* process that has the handler: Check's forked tests inherit it and must not act on it */
     char *run_dir;   /* owned */
     bool dir_is_own; /* made here, removed at the end */
+    bool keep;       /* see h_keep */
     unsigned next_number;
 } state;
 
@@ -102,10 +103,27 @@ static char *script(const char *arguments)
     return strdup(line);
 }
 
+/* Stopped in good order, so that data and binlogs can be read by whoever looks for the cause. */
+static void keep_all(void)
+{
+    char *command = h_format("export GFREPLICA_RUN_DIR='%s'; for name in $(%s list | cut -d' ' -f1); do %s stop"
+                             " \"$name\"; done",
+                             state.run_dir, SCRIPT, SCRIPT);
+
+    if (system(command) != 0)
+        fprintf(stderr, "harness: cannot stop the servers of %s\n", state.run_dir);
+    fprintf(stderr, "harness: kept %s\n", state.run_dir);
+    free(command);
+}
+
 static void at_exit(void)
 {
     if (state.owner != getpid())
         return;
+    if (state.keep) {
+        keep_all();
+        return;
+    }
     /* Not through h_fail, which would call exit() from within exit(). */
     char *command = h_format("GFREPLICA_RUN_DIR='%s' %s destroy --all%s%s%s", state.run_dir, SCRIPT,
                              state.dir_is_own ? "; rm -rf '" : "", state.dir_is_own ? state.run_dir : "",
@@ -138,6 +156,12 @@ const char *h_run_dir(void)
         set_run_dir_locked();
     pthread_mutex_unlock(&state_lock);
     return state.run_dir;
+}
+
+void h_keep(bool keep)
+{
+    h_run_dir();
+    state.keep = keep;
 }
 
 /* Also unique among the processes that share the folder: Check runs each test in a fork of its own. */

@@ -10,6 +10,7 @@
  * All values are made here and sent as hex literals with their character set: nothing depends on escaping.
  */
 #include "harness/harness.h"
+#include "harness/random.h"
 
 #include <errmsg.h>
 #include <inttypes.h>
@@ -22,15 +23,11 @@
 #define FILL_BATCH      500u
 #define BIG_TRANSACTION 400u /* rows */
 
-typedef struct {
-    uint64_t state;
-} rng;
-
 typedef struct writer {
     h_workload *load; /* borrowed */
     pthread_t thread;
     MYSQL *db; /* owned by the thread */
-    rng random;
+    h_rng random;
     FILE *out; /* the statement being written, into sql */
     char *sql;
     size_t sql_size;
@@ -51,126 +48,9 @@ struct h_workload {
     writer writers[]; /* writers[i] is touched by its thread alone until joined, counts aside */
 };
 
-/* --- random values ------------------------------------------------------------------------------------------------ */
-
-static uint64_t next(rng *r)
+static unsigned pick_row(const writer *w, h_rng *r)
 {
-    /* xorshift64*: small, and the same on every machine */
-    r->state ^= r->state >> 12;
-    r->state ^= r->state << 25;
-    r->state ^= r->state >> 27;
-    return r->state * UINT64_C(2685821657736338717);
-}
-
-static unsigned below(rng *r, unsigned limit)
-{
-    return (unsigned)((next(r) >> 32) % limit);
-}
-
-static bool chance(rng *r, unsigned percent)
-{
-    return below(r, 100) < percent;
-}
-
-static rng seeded(uint64_t seed)
-{
-    rng r = {(seed + 1) * UINT64_C(0x9E3779B97F4A7C15)};
-
-    if (r.state == 0)
-        r.state = 1;
-    for (int i = 0; i < 8; i++)
-        next(&r);
-    return r;
-}
-
-static void put_hex(FILE *out, const void *bytes, size_t len)
-{
-    const unsigned char *b = bytes;
-
-    for (size_t i = 0; i < len; i++)
-        fprintf(out, "%02x", b[i]);
-}
-
-static void put_bytes(FILE *out, rng *r, unsigned longest)
-{
-    unsigned len = below(r, longest + 1);
-
-    fputs("x'", out);
-    for (unsigned i = 0; i < len; i++)
-        fprintf(out, "%02x", below(r, 256));
-    fputc('\'', out);
-}
-
-/* Words of one to four bytes a character, with what quoting gets wrong. */
-static void put_text(FILE *out, rng *r, unsigned words)
-{
-    static const char *const parts[] = {"alpha",   "Straße", "Ελλάδα", "日本", "🚀",    "it's",  "back\\slash", "\"q\"",
-                                        "tab\t",   "nl\n",   "0",      " ",    "é",    "Ω",     "%_",          "\x01",
-                                        "foxtrot", "mañana", "Ünder",  "x",    "end ", "/* */", "-- ",         ";"};
-    unsigned count = below(r, words + 1);
-
-    fputs("_utf8mb4 x'", out);
-    for (unsigned i = 0; i < count; i++) {
-        const char *part = parts[below(r, COUNT(parts))];
-        put_hex(out, part, strlen(part));
-    }
-    fputc('\'', out);
-}
-
-/* A name from a set of `range`: the same number may come in another case, which a ci key takes for the same. */
-static void put_name(FILE *out, rng *r, unsigned number)
-{
-    static const char *const forms[] = {"name-%u", "Name-%u", "NAME-%u"};
-    static const char *const accents[] = {"", "", "ß", "é", "Жук"};
-    char text[64], plain[48];
-
-    snprintf(plain, sizeof plain, forms[below(r, COUNT(forms))], number);
-    snprintf(text, sizeof text, "%s%s", plain, accents[number % COUNT(accents)]);
-    fputs("_utf8mb4 x'", out);
-    put_hex(out, text, strlen(text));
-    fputc('\'', out);
-}
-
-static void put_latin1(FILE *out, unsigned number)
-{
-    static const char *const parts[] = {"caf\xe9", "\xc5ngstr\xf6m", "plain", "\xa3 \xb5", "z"};
-    char text[32];
-
-    snprintf(text, sizeof text, "%s%u", parts[number % COUNT(parts)], number % 37);
-    fputs("_latin1 x'", out);
-    put_hex(out, text, strlen(text));
-    fputc('\'', out);
-}
-
-static void put_json(FILE *out, rng *r)
-{
-    char *text = h_format("{\"n\": %d, \"deep\": [1, {\"k\": \"v\\u00e9\\\"%u\"}, null, true, %u.5], \"big\": %" PRIu64
-                          ", \"\": \"\"}",
-                          (int)below(r, 2000) - 1000, below(r, 100), below(r, 1000), next(r) >> below(r, 60));
-
-    fputs("CONVERT(x'", out);
-    put_hex(out, text, strlen(text));
-    fputs("' USING utf8mb4)", out);
-    free(text);
-}
-
-static void put_date(FILE *out, rng *r, unsigned from_year, unsigned years)
-{
-    fprintf(out, "%04u-%02u-%02u", from_year + below(r, years), 1 + below(r, 12), 1 + below(r, 28));
-}
-
-static void put_clock(FILE *out, rng *r, unsigned digits)
-{
-    static const unsigned limits[] = {1, 10, 100, 1000, 10000, 100000, 1000000};
-
-    /* Hour 2 is left out: in most time zones a night of the year has none. */
-    fprintf(out, "%02u:%02u:%02u.%0*u", 3 + below(r, 20), below(r, 60), below(r, 60), (int)digits,
-            below(r, limits[digits]));
-}
-
-static unsigned pick_row(const writer *w, rng *r)
-{
-    return below(r, chance(r, 50) ? 2 * w->load->rows : 1 + w->load->rows / 20);
+    return h_below(r, h_chance(r, 50) ? 2 * w->load->rows : 1 + w->load->rows / 20);
 }
 
 /* --- tables ------------------------------------------------------------------------------------------------------- */
@@ -181,10 +61,10 @@ static unsigned pick_row(const writer *w, rng *r)
  */
 typedef struct {
     const char *name, *definition, *columns;
-    void (*put_row)(FILE *out, rng *r, unsigned number);
-    void (*put_key)(FILE *out, rng *r, unsigned number);     /* "a = 1 AND b = 2" */
-    void (*put_change)(FILE *out, rng *r, unsigned number);  /* SET list without the key */
-    void (*put_new_key)(FILE *out, rng *r, unsigned number); /* SET list with it; NULL when it never changes */
+    void (*put_row)(FILE *out, h_rng *r, unsigned number);
+    void (*put_key)(FILE *out, h_rng *r, unsigned number);     /* "a = 1 AND b = 2" */
+    void (*put_change)(FILE *out, h_rng *r, unsigned number);  /* SET list without the key */
+    void (*put_new_key)(FILE *out, h_rng *r, unsigned number); /* SET list with it; NULL when it never changes */
 } table;
 
 /* Zero and below are keys too. */
@@ -193,31 +73,31 @@ static int int_id(unsigned number)
     return (int)number - 40;
 }
 
-static void int_row(FILE *out, rng *r, unsigned number)
+static void int_row(FILE *out, h_rng *r, unsigned number)
 {
-    fprintf(out, "(%d, %u, ", int_id(number), below(r, 1000000));
-    put_text(out, r, 6);
+    fprintf(out, "(%d, %u, ", int_id(number), h_below(r, 1000000));
+    h_put_text(out, r, 6);
     fputc(')', out);
 }
 
-static void int_key(FILE *out, rng *r, unsigned number)
+static void int_key(FILE *out, h_rng *r, unsigned number)
 {
     (void)r;
     fprintf(out, "id = %d", int_id(number));
 }
 
-static void int_change(FILE *out, rng *r, unsigned number)
+static void int_change(FILE *out, h_rng *r, unsigned number)
 {
     (void)number;
-    if (chance(r, 30)) {
+    if (h_chance(r, 30)) {
         fputs("v = v + 1", out);
         return;
     }
-    fprintf(out, "v = %u, note = ", below(r, 1000000));
-    put_text(out, r, 6);
+    fprintf(out, "v = %u, note = ", h_below(r, 1000000));
+    h_put_text(out, r, 6);
 }
 
-static void int_new_key(FILE *out, rng *r, unsigned number)
+static void int_new_key(FILE *out, h_rng *r, unsigned number)
 {
     (void)r;
     fprintf(out, "id = %d", int_id(number));
@@ -229,222 +109,222 @@ static uint64_t big_id(unsigned number)
     return UINT64_C(9223372036854775000) + (uint64_t)number * 3;
 }
 
-static void big_row(FILE *out, rng *r, unsigned number)
+static void big_row(FILE *out, h_rng *r, unsigned number)
 {
     fprintf(out, "(%" PRIu64 ", ", big_id(number));
-    if (chance(r, 10))
+    if (h_chance(r, 10))
         fputs("NULL, ", out);
     else
-        fprintf(out, "%u, ", below(r, 100000));
-    put_bytes(out, r, 200);
+        fprintf(out, "%u, ", h_below(r, 100000));
+    h_put_bytes(out, r, 200);
     fputc(')', out);
 }
 
-static void big_key(FILE *out, rng *r, unsigned number)
+static void big_key(FILE *out, h_rng *r, unsigned number)
 {
     (void)r;
     fprintf(out, "id = %" PRIu64, big_id(number));
 }
 
 /* The unique value goes to the neighbourhood of others: some are taken. */
-static void big_change(FILE *out, rng *r, unsigned number)
+static void big_change(FILE *out, h_rng *r, unsigned number)
 {
     (void)number;
-    fprintf(out, "slot = %u", below(r, 100000));
-    if (chance(r, 50)) {
+    fprintf(out, "slot = %u", h_below(r, 100000));
+    if (h_chance(r, 50)) {
         fputs(", payload = ", out);
-        put_bytes(out, r, 200);
+        h_put_bytes(out, r, 200);
     }
 }
 
-static void big_new_key(FILE *out, rng *r, unsigned number)
+static void big_new_key(FILE *out, h_rng *r, unsigned number)
 {
     (void)r;
     fprintf(out, "id = %" PRIu64, big_id(number));
 }
 
-static void name_row(FILE *out, rng *r, unsigned number)
+static void name_row(FILE *out, h_rng *r, unsigned number)
 {
     fputc('(', out);
-    put_name(out, r, number);
-    fprintf(out, ", %u)", below(r, 1000));
+    h_put_name(out, r, number);
+    fprintf(out, ", %u)", h_below(r, 1000));
 }
 
-static void name_key(FILE *out, rng *r, unsigned number)
+static void name_key(FILE *out, h_rng *r, unsigned number)
 {
     fputs("name = ", out);
-    put_name(out, r, number);
+    h_put_name(out, r, number);
 }
 
-static void name_change(FILE *out, rng *r, unsigned number)
+static void name_change(FILE *out, h_rng *r, unsigned number)
 {
     (void)r;
     (void)number;
     fputs("hits = hits + 1", out);
 }
 
-static void name_new_key(FILE *out, rng *r, unsigned number)
+static void name_new_key(FILE *out, h_rng *r, unsigned number)
 {
     fputs("name = ", out);
-    put_name(out, r, number);
+    h_put_name(out, r, number);
 }
 
-static void pair_row(FILE *out, rng *r, unsigned number)
+static void pair_row(FILE *out, h_rng *r, unsigned number)
 {
     fprintf(out, "(%d, ", (int)(number % 50) - 5);
-    put_latin1(out, number);
-    fprintf(out, ", DATE'2000-01-01' + INTERVAL %u DAY, %d.%06u)", number, (int)below(r, 2000000) - 1000000,
-            below(r, 1000000));
+    h_put_latin1(out, number);
+    fprintf(out, ", DATE'2000-01-01' + INTERVAL %u DAY, %d.%06u)", number, (int)h_below(r, 2000000) - 1000000,
+            h_below(r, 1000000));
 }
 
-static void pair_key(FILE *out, rng *r, unsigned number)
+static void pair_key(FILE *out, h_rng *r, unsigned number)
 {
     (void)r;
     fprintf(out, "a = %d AND b = ", (int)(number % 50) - 5);
-    put_latin1(out, number);
+    h_put_latin1(out, number);
     fprintf(out, " AND c = DATE'2000-01-01' + INTERVAL %u DAY", number);
 }
 
-static void pair_change(FILE *out, rng *r, unsigned number)
+static void pair_change(FILE *out, h_rng *r, unsigned number)
 {
     (void)number;
-    fprintf(out, "v = v %c 0.%06u", chance(r, 50) ? '+' : '-', below(r, 1000000));
+    fprintf(out, "v = v %c 0.%06u", h_chance(r, 50) ? '+' : '-', h_below(r, 1000000));
 }
 
-static void pair_new_key(FILE *out, rng *r, unsigned number)
+static void pair_new_key(FILE *out, h_rng *r, unsigned number)
 {
     (void)r;
     fputs("b = ", out);
-    put_latin1(out, number + 1);
+    h_put_latin1(out, number + 1);
 }
 
-static void uniq_row(FILE *out, rng *r, unsigned number)
+static void uniq_row(FILE *out, h_rng *r, unsigned number)
 {
     fprintf(out, "(UNHEX(LEFT(SHA2('%u', 256), 40)), ", number);
-    put_text(out, r, 3);
+    h_put_text(out, r, 3);
     fputc(')', out);
 }
 
-static void uniq_key(FILE *out, rng *r, unsigned number)
+static void uniq_key(FILE *out, h_rng *r, unsigned number)
 {
     (void)r;
     fprintf(out, "code = UNHEX(LEFT(SHA2('%u', 256), 40))", number);
 }
 
-static void uniq_change(FILE *out, rng *r, unsigned number)
+static void uniq_change(FILE *out, h_rng *r, unsigned number)
 {
     (void)number;
     fputs("val = ", out);
-    put_text(out, r, 3);
+    h_put_text(out, r, 3);
 }
 
-static void uniq_new_key(FILE *out, rng *r, unsigned number)
+static void uniq_new_key(FILE *out, h_rng *r, unsigned number)
 {
     (void)r;
     fprintf(out, "code = UNHEX(LEFT(SHA2('%u', 256), 40))", number);
 }
 
-static void text_row(FILE *out, rng *r, unsigned number)
+static void text_row(FILE *out, h_rng *r, unsigned number)
 {
     fprintf(out, "(%u, ", number);
-    put_text(out, r, 60);
+    h_put_text(out, r, 60);
     fputs(", ", out);
-    put_bytes(out, r, chance(r, 5) ? 20000 : 300);
+    h_put_bytes(out, r, h_chance(r, 5) ? 20000 : 300);
     fputs(", ", out);
-    put_text(out, r, chance(r, 3) ? 3000 : 20);
+    h_put_text(out, r, h_chance(r, 3) ? 3000 : 20);
     fputs(", ", out);
-    put_json(out, r);
+    h_put_json(out, r);
     fputc(')', out);
 }
 
-static void text_key(FILE *out, rng *r, unsigned number)
+static void text_key(FILE *out, h_rng *r, unsigned number)
 {
     (void)r;
     fprintf(out, "id = %u", number);
 }
 
-static void text_change(FILE *out, rng *r, unsigned number)
+static void text_change(FILE *out, h_rng *r, unsigned number)
 {
     (void)number;
-    switch (below(r, 4)) {
+    switch (h_below(r, 4)) {
     case 0:
         fputs("t = ", out);
-        put_text(out, r, 60);
+        h_put_text(out, r, 60);
         break;
     case 1:
         fputs("b = NULL, t = ", out);
-        put_text(out, r, 5);
+        h_put_text(out, r, 5);
         break;
     case 2:
-        fprintf(out, "j = JSON_SET(j, '$.n', %u)", below(r, 1000)); /* a partial JSON update where that is on */
+        fprintf(out, "j = JSON_SET(j, '$.n', %u)", h_below(r, 1000)); /* a partial JSON update where that is on */
         break;
     default:
         fputs("j = ", out);
-        put_json(out, r);
+        h_put_json(out, r);
         break;
     }
 }
 
 /* "%a"-like doubles: any bit pattern that is a number. */
-static double any_double(rng *r)
+static double any_double(h_rng *r)
 {
     double d;
     uint64_t bits;
 
     do {
-        bits = next(r);
+        bits = h_next(r);
         memcpy(&d, &bits, sizeof d);
     } while (d != d || d - d != 0); /* neither NaN nor infinite */
     return d;
 }
 
-static void put_types(FILE *out, rng *r, const char *const names[])
+static void put_types(FILE *out, h_rng *r, const char *const names[])
 {
     static const char *const sizes[] = {"small", "medium", "größe"};
     unsigned i = 0;
 #define NEXT fprintf(out, "%s%s", i > 0 ? ", " : "", names[i]), i++
 
     NEXT;
-    fprintf(out, "%s%" PRIu64 "%010u.%015u", chance(r, 50) ? "-" : "", next(r) >> 16, below(r, 1000000000),
-            below(r, 1000000000));
+    fprintf(out, "%s%" PRIu64 "%010u.%015u", h_chance(r, 50) ? "-" : "", h_next(r) >> 16, h_below(r, 1000000000),
+            h_below(r, 1000000000));
     NEXT;
-    fprintf(out, "%.9g", (double)(float)(((double)below(r, 1000000) - 500000.0) / 7.0));
+    fprintf(out, "%.9g", (double)(float)(((double)h_below(r, 1000000) - 500000.0) / 7.0));
     NEXT;
     fprintf(out, "%.17g", any_double(r));
     NEXT;
     fputc('\'', out);
-    put_date(out, r, 1000, 8999);
+    h_put_date(out, r, 1000, 8999);
     fputc(' ', out);
-    put_clock(out, r, 6);
+    h_put_clock(out, r, 6);
     fputc('\'', out);
     NEXT;
     fputc('\'', out);
-    put_date(out, r, 1971, 66);
+    h_put_date(out, r, 1971, 66);
     fputc(' ', out);
-    put_clock(out, r, 3);
+    h_put_clock(out, r, 3);
     fputc('\'', out);
     NEXT;
-    fprintf(out, "'%s%u:%02u:%02u.%02u'", chance(r, 50) ? "-" : "", below(r, 838), below(r, 60), below(r, 60),
-            below(r, 100));
+    fprintf(out, "'%s%u:%02u:%02u.%02u'", h_chance(r, 50) ? "-" : "", h_below(r, 838), h_below(r, 60), h_below(r, 60),
+            h_below(r, 100));
     NEXT;
-    fprintf(out, "%u", 1901 + below(r, 255));
+    fprintf(out, "%u", 1901 + h_below(r, 255));
     NEXT;
-    if (chance(r, 10)) {
+    if (h_chance(r, 10)) {
         fputs("NULL", out);
     } else {
         fputs("_utf8mb4 x'", out);
-        const char *size = sizes[below(r, COUNT(sizes))];
-        put_hex(out, size, strlen(size));
+        const char *size = sizes[h_below(r, COUNT(sizes))];
+        h_put_hex(out, size, strlen(size));
         fputc('\'', out);
     }
     NEXT;
-    fprintf(out, "%u", below(r, 16)); /* a set by its bits */
+    fprintf(out, "%u", h_below(r, 16)); /* a set by its bits */
     NEXT;
-    fprintf(out, "%u", below(r, 2048));
+    fprintf(out, "%u", h_below(r, 2048));
 #undef NEXT
 }
 
-static void types_row(FILE *out, rng *r, unsigned number)
+static void types_row(FILE *out, h_rng *r, unsigned number)
 {
     static const char *const none[] = {"", "", "", "", "", "", "", "", "", ""};
 
@@ -453,13 +333,13 @@ static void types_row(FILE *out, rng *r, unsigned number)
     fputc(')', out);
 }
 
-static void types_key(FILE *out, rng *r, unsigned number)
+static void types_key(FILE *out, h_rng *r, unsigned number)
 {
     (void)r;
     fprintf(out, "id = %u", number);
 }
 
-static void types_change(FILE *out, rng *r, unsigned number)
+static void types_change(FILE *out, h_rng *r, unsigned number)
 {
     static const char *const names[] = {
         "d = ", "f = ", "g = ", "dt = ", "ts = ", "tm = ", "y = ", "e = ", "s = ", "bits = "};
@@ -468,21 +348,21 @@ static void types_change(FILE *out, rng *r, unsigned number)
     put_types(out, r, names);
 }
 
-static void hot_row(FILE *out, rng *r, unsigned number)
+static void hot_row(FILE *out, h_rng *r, unsigned number)
 {
-    fprintf(out, "(%u, %u)", number % 8, below(r, 10));
+    fprintf(out, "(%u, %u)", number % 8, h_below(r, 10));
 }
 
-static void hot_key(FILE *out, rng *r, unsigned number)
+static void hot_key(FILE *out, h_rng *r, unsigned number)
 {
     (void)r;
     fprintf(out, "id = %u", number % 8);
 }
 
-static void hot_change(FILE *out, rng *r, unsigned number)
+static void hot_change(FILE *out, h_rng *r, unsigned number)
 {
     (void)number;
-    fprintf(out, "n = n + %u", 1 + below(r, 3));
+    fprintf(out, "n = n + %u", 1 + h_below(r, 3));
 }
 
 static const table tables[] = {
@@ -593,15 +473,15 @@ static void insert_rows(writer *w, const table *t, const char *verb, unsigned fi
 
 static void insert_some(writer *w, const table *t)
 {
-    unsigned count = chance(&w->random, 80) ? 1 : 1 + below(&w->random, 8);
+    unsigned count = h_chance(&w->random, 80) ? 1 : 1 + h_below(&w->random, 8);
 
-    insert_rows(w, t, chance(&w->random, 75) ? "INSERT" : "REPLACE", pick_row(w, &w->random), count);
+    insert_rows(w, t, h_chance(&w->random, 75) ? "INSERT" : "REPLACE", pick_row(w, &w->random), count);
 }
 
 /* By key; sometimes several at once, in whatever order the server finds them. */
 static void put_where(writer *w, const table *t, FILE *out)
 {
-    unsigned count = chance(&w->random, 85) ? 1 : 2 + below(&w->random, 6);
+    unsigned count = h_chance(&w->random, 85) ? 1 : 2 + h_below(&w->random, 6);
 
     fputs(" WHERE ", out);
     for (unsigned i = 0; i < count; i++) {
@@ -637,7 +517,7 @@ static void change_key(writer *w, const table *t)
 
     if (t->put_new_key == NULL)
         return;
-    if (chance(&w->random, 20)) /* the same key in other letters, where there are any */
+    if (h_chance(&w->random, 20)) /* the same key in other letters, where there are any */
         to = from;
     out = begin_sql(w);
     fprintf(out, "UPDATE %s SET ", t->name);
@@ -668,8 +548,8 @@ static void swap_slots(writer *w)
 
 static void act(writer *w)
 {
-    const table *t = &tables[below(&w->random, COUNT(tables))];
-    unsigned dice = below(&w->random, 100);
+    const table *t = &tables[h_below(&w->random, COUNT(tables))];
+    unsigned dice = h_below(&w->random, 100);
 
     if (dice < 35)
         insert_some(w, t);
@@ -690,13 +570,13 @@ static void act_in_savepoint(writer *w)
     if (!send_text(w, "SAVEPOINT s"))
         return;
     act(w);
-    if (!w->broken && chance(&w->random, 50))
+    if (!w->broken && h_chance(&w->random, 50))
         send_text(w, "ROLLBACK TO SAVEPOINT s");
 }
 
 static void big_transaction(writer *w)
 {
-    unsigned first = below(&w->random, w->load->rows);
+    unsigned first = h_below(&w->random, w->load->rows);
 
     for (unsigned done = 0; done < BIG_TRANSACTION && !w->broken; done += 50)
         insert_rows(w, &tables[0], "REPLACE", first + done, 50);
@@ -704,12 +584,12 @@ static void big_transaction(writer *w)
 
 static void fill_transaction(writer *w)
 {
-    if (below(&w->random, 1000) < 3) {
+    if (h_below(&w->random, 1000) < 3) {
         big_transaction(w);
         return;
     }
-    for (unsigned left = 1 + below(&w->random, 6); left > 0 && !w->broken; left--) {
-        if (chance(&w->random, 5))
+    for (unsigned left = 1 + h_below(&w->random, 6); left > 0 && !w->broken; left--) {
+        if (h_chance(&w->random, 5))
             act_in_savepoint(w);
         else
             act(w);
@@ -718,7 +598,7 @@ static void fill_transaction(writer *w)
 
 static void end_transaction(writer *w)
 {
-    if (!w->broken && chance(&w->random, 92)) {
+    if (!w->broken && h_chance(&w->random, 92)) {
         if (send_text(w, "COMMIT"))
             add(w, &w->counts.transactions, 1);
     } else if (mysql_query(w->db, "ROLLBACK") == 0) {
@@ -729,7 +609,7 @@ static void end_transaction(writer *w)
 static void run_transaction(writer *w)
 {
     w->broken = false;
-    if (chance(&w->random, 10)) { /* autocommit */
+    if (h_chance(&w->random, 10)) { /* autocommit */
         act(w);
         add(w, &w->counts.transactions, 1);
         return;
@@ -815,7 +695,7 @@ h_workload *h_workload_start(const h_server *server, const char *database, unsig
     pthread_mutex_init(&load->lock, NULL);
     for (unsigned i = 0; i < threads; i++) {
         load->writers[i].load = load;
-        load->writers[i].random = seeded(seed * 1000 + i);
+        load->writers[i].random = h_seeded(seed * 1000 + i);
         if (pthread_create(&load->writers[i].thread, NULL, writer_main, &load->writers[i]) != 0)
             h_fail("cannot create a thread");
     }
@@ -884,7 +764,7 @@ static void fill_table(writer *w, const table *t, unsigned rows)
 void h_workload_fill(h_server *server, const char *database, unsigned rows, uint64_t seed)
 {
     h_workload load = {.server = server, .database = h_format("%s", database), .rows = rows};
-    writer w = {.load = &load, .random = seeded(seed)};
+    writer w = {.load = &load, .random = h_seeded(seed)};
 
     pthread_mutex_init(&load.lock, NULL);
     if (!connect_writer(&w))
