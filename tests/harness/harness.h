@@ -125,6 +125,47 @@ int h_exec_argv(char **out, char **err, double seconds, const char *const argume
  *     {"AutomaticCutover": true, "Source": {"User": "mover"}} */
 char *h_config(const h_server *source, const h_server *target, const char *databases, const char *extra);
 
+/* --- proxy.c ------------------------------------------------------------------------------------------------------ */
+
+typedef struct h_proxy h_proxy; /* opaque: defined in proxy.c */
+
+/* What a connection turned out to be for, by what its client sent; only without TLS. */
+typedef enum {
+    H_LINK_PLAIN = 1,  /* catalog, status; also any that has not said yet */
+    H_LINK_READER = 2, /* of chunks */
+    H_LINK_WRITER = 4,
+    H_LINK_DUMP = 8, /* of the binlog */
+    H_LINK_ALL = 15
+} h_link;
+
+/* What the network does to links; all zero: nothing. */
+typedef struct {
+    double latency;            /* seconds, each way */
+    unsigned bytes_per_second; /* each way of each link; 0: no limit */
+    bool byte_by_byte;         /* every byte a packet of its own */
+    bool silent;               /* nothing arrives any more, no acknowledgement either, and no end is told */
+} h_weather;
+
+/* A network of its own between a client and a server: listens on a free port of 127.0.0.1 until freed. */
+h_proxy *h_proxy_start(const h_server *server);
+void h_proxy_free(h_proxy *proxy); /* ends its links; NULL is fine */
+
+/* The server as seen through it: for h_config, not for h_sql. */
+h_server h_proxy_view(const h_proxy *proxy);
+
+/* From now on, for links of these kinds (h_link, added up), those to come included. While H_LINK_PLAIN links are
+ * silent, nobody can connect. */
+void h_proxy_weather(h_proxy *proxy, unsigned kinds, h_weather weather);
+
+/* End the links of these kinds that there are. Returns how many there were. */
+unsigned h_proxy_cut(h_proxy *proxy, unsigned kinds);
+
+/* Of each link of these kinds the next packet from the server arrives by half, then the link is reset. */
+void h_proxy_reset(h_proxy *proxy, unsigned kinds);
+
+/* How many links of these kinds there are. */
+unsigned h_proxy_links(h_proxy *proxy, unsigned kinds);
+
 /* --- compare.c ---------------------------------------------------------------------------------------------------- */
 
 typedef struct {
