@@ -5,7 +5,7 @@
  * A gf_table is immutable once published: readers, decoder and writers share it without a lock. A new
  * definition (DDL) is a new gf_table; old ones live until the catalog is freed.
  *
- * Threads: gf_catalog_find and gf_catalog_put take an inner lock; the rest is for one thread at a time.
+ * Threads: gf_catalog_find, _put and _is_sequence take an inner lock; the rest is for one thread at a time.
  */
 #ifndef GFREPLICA_CATALOG_H
 #define GFREPLICA_CATALOG_H
@@ -145,14 +145,17 @@ void gf_catalog_fold_case(gf_catalog *c);
 void gf_catalog_put(gf_catalog *c, gf_table *t);
 void gf_catalog_remove(gf_catalog *c, const char *db, const char *name);
 const gf_table *gf_catalog_find(gf_catalog *c, const char *db, size_t db_len, const char *name, size_t name_len);
+/* Sequences are known by name alone: nothing of them is moved as rows. gf_catalog_find does not find them. */
+void gf_catalog_add_sequence(gf_catalog *c, const char *db, const char *name);
+bool gf_catalog_is_sequence(gf_catalog *c, const char *db, const char *name);
 size_t gf_catalog_count(gf_catalog *c);
 /* The current tables, ordered by db and name; *out is owned by the caller, the tables are borrowed. */
 size_t gf_catalog_list(gf_catalog *c, const gf_table ***out);
 
 struct st_mysql;
 /* Load every selected base table with its columns and unique keys, in a few queries in all (60,000 tables are
-   fine). lower_case: the source's lower_case_table_names. Views and sequences are left out and named in *left_out
-   (lines, appended). */
+   fine). lower_case: the source's lower_case_table_names. Views are left out and named in *left_out (lines,
+   appended), sequences are left to gf_catalog_add_sequence. */
 GF_MUST_CHECK bool gf_catalog_load(gf_catalog *c, struct st_mysql *source, gf_flavor flavor, const gf_filter *f,
                                    gf_buf *left_out, gf_error *err);
 /* Load one table as it is on `server` now under (server_db, server_name), as the definition of (db, name).

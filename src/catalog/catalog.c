@@ -20,7 +20,7 @@
 #define KEY_MAX 512
 
 typedef struct {
-    gf_table *table; /* borrowed from gf_catalog.all */
+    gf_table *table; /* borrowed from gf_catalog.all; NULL for a sequence */
     char *key;       /* owned: db, NUL, name; folded if the catalog folds */
     UT_hash_handle hh;
 } entry;
@@ -28,8 +28,9 @@ typedef struct {
 struct gf_catalog {
     pthread_mutex_t lock; /* guards all below */
     bool fold_case;
-    entry *current; /* owned */
-    gf_table **all; /* owned, in order of id: also those replaced or removed */
+    entry *current;   /* owned */
+    entry *sequences; /* owned */
+    gf_table **all;   /* owned, in order of id: also those replaced or removed */
     size_t all_count, all_cap;
 };
 
@@ -48,9 +49,9 @@ void gf_catalog_fold_case(gf_catalog *c)
     pthread_mutex_unlock(&c->lock);
 }
 
-static void drop_entry(gf_catalog *c, entry *e)
+static void drop_entry(entry **from, entry *e)
 {
-    HASH_DEL(c->current, e);
+    HASH_DEL(*from, e);
     free(e->key);
     free(e);
 }
@@ -62,7 +63,9 @@ void gf_catalog_free(gf_catalog *c)
     if (c == NULL)
         return;
     HASH_ITER (hh, c->current, e, next)
-        drop_entry(c, e);
+        drop_entry(&c->current, e);
+    HASH_ITER (hh, c->sequences, e, next)
+        drop_entry(&c->sequences, e);
     for (size_t i = 0; i < c->all_count; i++)
         gf_table_free(c->all[i]);
     free(c->all);
@@ -86,11 +89,25 @@ static size_t make_key(char out[KEY_MAX], bool fold_case, const char *db, size_t
     return len;
 }
 
-static entry *find_locked(const gf_catalog *c, const char *key, size_t len)
+static entry *find_locked(entry *in, const char *key, size_t len)
 {
     entry *e = NULL;
 
-    HASH_FIND(hh, c->current, key, len, e);
+    HASH_FIND(hh, in, key, len, e);
+    return e;
+}
+
+/* The entry of that name, made when it is missing. */
+static entry *entry_locked(entry **in, const char *key, size_t len)
+{
+    entry *e = find_locked(*in, key, len);
+
+    if (e == NULL) {
+        e = gf_calloc(1, sizeof *e);
+        e->key = gf_malloc(len);
+        memcpy(e->key, key, len);
+        HASH_ADD_KEYPTR(hh, *in, e->key, len, e);
+    }
     return e;
 }
 
@@ -108,20 +125,12 @@ void gf_catalog_put(gf_catalog *c, gf_table *t)
 {
     char key[KEY_MAX];
     size_t len;
-    entry *e;
 
     pthread_mutex_lock(&c->lock);
     keep_locked(c, t);
     len = make_key(key, c->fold_case, t->db, strlen(t->db), t->name, strlen(t->name));
     assert(len > 0); /* names have at most 64 characters of 3 bytes */
-    e = find_locked(c, key, len);
-    if (e == NULL) {
-        e = gf_calloc(1, sizeof *e);
-        e->key = gf_malloc(len);
-        memcpy(e->key, key, len);
-        HASH_ADD_KEYPTR(hh, c->current, e->key, len, e);
-    }
-    e->table = t;
+    entry_locked(&c->current, key, len)->table = t;
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -133,9 +142,9 @@ void gf_catalog_remove(gf_catalog *c, const char *db, const char *name)
 
     pthread_mutex_lock(&c->lock);
     len = make_key(key, c->fold_case, db, strlen(db), name, strlen(name));
-    e = len > 0 ? find_locked(c, key, len) : NULL;
+    e = len > 0 ? find_locked(c->current, key, len) : NULL;
     if (e != NULL)
-        drop_entry(c, e);
+        drop_entry(&c->current, e);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -148,9 +157,34 @@ const gf_table *gf_catalog_find(gf_catalog *c, const char *db, size_t db_len, co
 
     pthread_mutex_lock(&c->lock);
     len = make_key(key, c->fold_case, db, db_len, name, name_len);
-    e = len > 0 ? find_locked(c, key, len) : NULL;
+    e = len > 0 ? find_locked(c->current, key, len) : NULL;
     if (e != NULL)
         found = e->table;
+    pthread_mutex_unlock(&c->lock);
+    return found;
+}
+
+void gf_catalog_add_sequence(gf_catalog *c, const char *db, const char *name)
+{
+    char key[KEY_MAX];
+    size_t len;
+
+    pthread_mutex_lock(&c->lock);
+    len = make_key(key, c->fold_case, db, strlen(db), name, strlen(name));
+    if (len > 0)
+        entry_locked(&c->sequences, key, len);
+    pthread_mutex_unlock(&c->lock);
+}
+
+bool gf_catalog_is_sequence(gf_catalog *c, const char *db, const char *name)
+{
+    char key[KEY_MAX];
+    size_t len;
+    bool found;
+
+    pthread_mutex_lock(&c->lock);
+    len = make_key(key, c->fold_case, db, strlen(db), name, strlen(name));
+    found = len > 0 && find_locked(c->sequences, key, len) != NULL;
     pthread_mutex_unlock(&c->lock);
     return found;
 }

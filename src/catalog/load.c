@@ -191,7 +191,8 @@ static void take_table(loader *l, MYSQL_ROW row)
     if (!wanted(l, row[0]))
         return;
     if (!versioned && strcmp(text_or(row[1], ""), "BASE TABLE") != 0) {
-        leave_out(l, row[0], text_or(row[1], "unknown object"));
+        if (strcmp(text_or(row[1], ""), "SEQUENCE") != 0)
+            leave_out(l, row[0], text_or(row[1], "unknown object"));
         return;
     }
     t = add_draft(l, row[0])->table;

@@ -12,6 +12,7 @@
 #include "gfreplica/log.h"
 #include "internal.h"
 #include "objects.h"
+#include "sequences.h"
 
 /* A paused job's stream stands still, so it would not reach the end position. */
 static bool wanted(struct pipeline *p)
@@ -215,7 +216,9 @@ static bool finish_objects(gf_job *j, gf_error *err)
 /* After the last change. Every step may be repeated by a resumed run. */
 bool gf_cutover_finish(gf_job *j, gf_error *err)
 {
-    if (!raise_counters(j, err) || !finish_objects(j, err))
+    if (!raise_counters(j, err) ||
+        !gf_sequences_raise(j->source, j->target, &j->source_info, &j->target_info, &j->config->filter, err) ||
+        !finish_objects(j, err))
         return false;
     if (j->marker != NULL && !gf_marker_stage(j->marker, j->target, gf_stage_name(GF_STAGE_DONE), err))
         return false;

@@ -20,6 +20,7 @@
 #include "gfreplica/cli.h"
 #include "gfreplica/log.h"
 #include "internal.h"
+#include "sequences.h"
 
 /* ---- connections ---- */
 
@@ -306,7 +307,10 @@ bool gf_start_prepare(gf_job *j, gf_error *err)
         return false;
     gf_catalog_free(j->catalog);
     gf_buf_reset(&j->left_out);
-    if (!load_catalog(j, err) || !preflight(j, err))
+    if (!load_catalog(j, err) ||
+        !gf_sequences_find(j->catalog, j->source, &j->source_info, &j->target_info, &j->config->filter, &j->left_out,
+                           err) ||
+        !preflight(j, err))
         return false;
     if (gf_catalog_count(j->catalog) == 0)
         return gf_fail(err, GF_ERR_CONFIG, "no table is selected: look at Databases and Tables of the configuration");
@@ -478,6 +482,7 @@ static bool create_tables(gf_job *j, gf_error *err)
 
     config.allow_existing = config.allow_existing || j->loaded.imported; /* an imported job has filled them already */
     ok = gf_databases_create(j->source, j->target, &config, tables, count, err) &&
+         gf_sequences_create(j->source, j->target, &j->source_info, &j->target_info, &config.filter, err) &&
          gf_target_create(j->target, &config, &j->source_info, &j->target_info, tables, count, err);
     free(tables);
     return ok;

@@ -103,7 +103,8 @@ bool gf_tables_map(gf_tables *ts, const gf_event *ev, gf_error *err)
     map = new_map(ts, read.id);
     map->db = copy_name(ts, read.db);
     map->name = copy_name(ts, read.table);
-    map->selected = gf_filter_table(ts->filter, map->db, map->name);
+    map->selected =
+        gf_filter_table(ts->filter, map->db, map->name) && !gf_catalog_is_sequence(ts->catalog, map->db, map->name);
     if (map->selected && !gf_event_columns_read(&map->cols, &read, &ts->arena))
         return gf_fail(err, GF_ERR_DATA, "%s.%s: malformed table map", map->db, map->name);
     return true;
@@ -117,8 +118,8 @@ static bool resolve(gf_tables *ts, table_map *map, gf_error *err)
 
     if (t == NULL)
         return gf_fail(err, GF_ERR_DATA,
-                       "%s.%s changes and is selected, but its definition is not known (a sequence, or a table made "
-                       "after the start): leave it out of the filter or start the job anew",
+                       "%s.%s changes and is selected, but its definition is not known (was it made after the "
+                       "start?): leave it out of the filter or start the job anew",
                        map->db, map->name);
     if (!gf_rowimage_check(t, &map->cols, err))
         return false;

@@ -419,6 +419,42 @@ START_TEST(odd__views_triggers_routines_events_are_left_out_or_created)
 }
 END_TEST
 
+static long long next_value(h_server *server, scene *s, const char *sequence)
+{
+    return h_number(server, "SELECT NEXTVAL(%s.`%s`)", s->db, sequence);
+}
+
+START_TEST(odd__sequences_go_on_where_they_stood)
+{
+    scene s = begin_scene(_i, "sequences", NULL);
+    h_run *run;
+
+    h_sql(s.source,
+          "USE %s; CREATE SEQUENCE ids START WITH 5 CACHE 10; CREATE SEQUENCE `down``s` START WITH -1 INCREMENT BY -3 "
+          "NOCACHE; CREATE SEQUENCE unused; CREATE TABLE t (id BIGINT DEFAULT NEXTVAL(ids) PRIMARY KEY, v INT);"
+          "INSERT INTO t (v) VALUES (1), (2), (3)",
+          s.db);
+    next_value(s.source, &s, "down``s");
+    run = h_start(s.conf);
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    h_sql(s.source, "INSERT INTO %s.t (v) VALUES (4), (5); SELECT SETVAL(%s.ids, 1000)", s.db, s.db);
+    h_signal(run, SIGKILL);
+    h_wait(run, 10);
+    h_run_free(run);
+    h_sql(s.source, "INSERT INTO %s.t (v) VALUES (6)", s.db);
+    next_value(s.source, &s, "down``s");
+    run = h_start(s.conf);
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    h_sql(s.source, "INSERT INTO %s.t (v) VALUES (7)", s.db);
+    cut_over(&s, run);
+    ck_assert_int_eq(next_value(s.target, &s, "down``s"), next_value(s.source, &s, "down``s"));
+    ck_assert_int_gt(next_value(s.target, &s, "ids"), h_number(s.source, "SELECT MAX(id) FROM %s.t", s.db));
+    ck_assert_int_eq(next_value(s.target, &s, "unused"), 1);
+    h_run_free(run);
+    end_scene(&s);
+}
+END_TEST
+
 START_TEST(odd__foreign_keys_hold_and_cascades_are_refused)
 {
     scene s = begin_scene(_i, "foreign", NULL);
@@ -477,6 +513,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, odd__keyless_tables_are_exact_or_refused_by_name, 0, FAMILIES);
     tcase_add_loop_test(t, odd__empty_tables_and_databases, 0, FAMILIES);
     tcase_add_loop_test(t, odd__views_triggers_routines_events_are_left_out_or_created, 0, FAMILIES);
+    tcase_add_loop_test(t, odd__sequences_go_on_where_they_stood, 0, 1);
     tcase_add_loop_test(t, odd__foreign_keys_hold_and_cascades_are_refused, 0, FAMILIES);
     suite_add_tcase(s, t);
     return s;

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+#include "sequences.h"
+
+#include <stdlib.h>
+
+/* One sequence, under both its names. */
+typedef struct {
+    const char *db, *name;               /* borrowed */
+    gf_buf source_sql, target_sql;       /* quoted */
+    const char *target_db, *target_name; /* borrowed from the filter or the row */
+} sequence;
+
+typedef bool sequence_function(void *ctx, sequence *s, gf_error *err);
+
+static bool call(sequence_function *use, void *ctx, const gf_filter *f, MYSQL_ROW row, gf_error *err)
+{
+    sequence s = {.db = row[0],
+                  .name = row[1],
+                  .target_db = gf_filter_target_db(f, row[0]),
+                  .target_name = gf_filter_target_table(f, row[1])};
+    bool ok;
+
+    gf_buf_ident(&s.source_sql, s.db);
+    gf_buf_byte(&s.source_sql, '.');
+    gf_buf_ident(&s.source_sql, s.name);
+    gf_buf_ident(&s.target_sql, s.target_db);
+    gf_buf_byte(&s.target_sql, '.');
+    gf_buf_ident(&s.target_sql, s.target_name);
+    ok = use(ctx, &s, err);
+    gf_buf_free(&s.source_sql);
+    gf_buf_free(&s.target_sql);
+    return ok || gf_fail_context(err, "sequence %s.%s", row[0], row[1]);
+}
+
+static bool each_sequence(MYSQL *source, const gf_server_info *info, const gf_filter *f, sequence_function *use,
+                          void *ctx, gf_error *err)
+{
+    MYSQL_RES *res;
+    MYSQL_ROW row;
+    bool ok;
+
+    if (info->flavor != GF_FLAVOR_MARIADB)
+        return true;
+    res = gf_server_query(source, "list sequences", err,
+                          "SELECT TABLE_SCHEMA,TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE='SEQUENCE'");
+    ok = res != NULL;
+    while (ok && (row = mysql_fetch_row(res)) != NULL) {
+        if (gf_filter_table(f, row[0], row[1]))
+            ok = call(use, ctx, f, row, err);
+    }
+    mysql_free_result(res);
+    return ok;
+}
+
+typedef struct {
+    gf_catalog *catalog;
+    gf_buf *left_out; /* NULL: the target has sequences too */
+} finding;
+
+static bool tell_catalog(void *ctx, sequence *s, gf_error *err)
+{
+    finding *f = ctx;
+
+    (void)err;
+    gf_catalog_add_sequence(f->catalog, s->db, s->name);
+    if (f->left_out != NULL)
+        gf_buf_printf(f->left_out, "%s.%s: sequence, which MySQL does not have\n", s->db, s->name);
+    return true;
+}
+
+bool gf_sequences_find(gf_catalog *c, MYSQL *source, const gf_server_info *source_info,
+                       const gf_server_info *target_info, const gf_filter *f, gf_buf *left_out, gf_error *err)
+{
+    finding all = {c, target_info->flavor == GF_FLAVOR_MARIADB ? NULL : left_out};
+
+    return each_sequence(source, source_info, f, tell_catalog, &all, err);
+}
+
+typedef struct {
+    MYSQL *source, *target;
+} both;
+
+/* The definition behind the name: "CREATE SEQUENCE `name` start with 1 ..." */
+static bool create_as(both *b, sequence *s, const char *text, gf_error *err)
+{
+    const char *head = strchr(text, '`'), *end = head == NULL ? NULL : head + 1;
+    gf_buf db = {0};
+    char *there = NULL;
+    bool ok = false;
+
+    while (end != NULL && *end != '\0' && (*end != '`' || end[1] == '`'))
+        end += *end == '`' ? 2 : 1;
+    if (end == NULL || *end == '\0')
+        return gf_fail(err, GF_ERR_DATA, "SHOW CREATE SEQUENCE gave an unknown form: %.200s", text);
+    gf_buf_ident(&db, s->target_db);
+    ok = gf_server_exec(b->target, "create its database", err, "CREATE DATABASE IF NOT EXISTS %s", gf_buf_cstr(&db)) &&
+         gf_server_exec(b->target, "create it", err, "CREATE SEQUENCE IF NOT EXISTS %s%s", gf_buf_cstr(&s->target_sql),
+                        end + 1) &&
+         /* a table of that name is told now, not at the cutover */
+         gf_server_scalar(&there, b->target, "look at the target's", err, "SELECT next_not_cached_value FROM %s",
+                          gf_buf_cstr(&s->target_sql));
+    free(there);
+    gf_buf_free(&db);
+    return ok;
+}
+
+static bool create(void *ctx, sequence *s, gf_error *err)
+{
+    both *b = ctx;
+    MYSQL_RES *res;
+    MYSQL_ROW row;
+    bool ok;
+
+    res =
+        gf_server_query(b->source, "read its definition", err, "SHOW CREATE SEQUENCE %s", gf_buf_cstr(&s->source_sql));
+    row = res == NULL ? NULL : mysql_fetch_row(res);
+    ok = row != NULL && row[1] != NULL && create_as(b, s, row[1], err);
+    mysql_free_result(res);
+    return ok;
+}
+
+bool gf_sequences_create(MYSQL *source, MYSQL *target, const gf_server_info *source_info,
+                         const gf_server_info *target_info, const gf_filter *f, gf_error *err)
+{
+    both b = {source, target};
+
+    return target_info->flavor != GF_FLAVOR_MARIADB || each_sequence(source, source_info, f, create, &b, err);
+}
+
+/* SETVAL never goes back, so this may be repeated. The source has handed out no value that it has not cached before. */
+static bool raise(void *ctx, sequence *s, gf_error *err)
+{
+    both *b = ctx;
+    MYSQL_RES *res = gf_server_query(b->source, "read its value", err,
+                                     "SELECT next_not_cached_value,cycle_count FROM %s", gf_buf_cstr(&s->source_sql));
+    MYSQL_ROW row = res == NULL ? NULL : mysql_fetch_row(res);
+    bool ok = row != NULL && row[0] != NULL && row[1] != NULL;
+
+    if (ok)
+        ok = gf_server_exec(b->target, "raise the target's", err, "DO SETVAL(%s,%s,0,%s)", gf_buf_cstr(&s->target_sql),
+                            row[0], row[1]);
+    mysql_free_result(res);
+    return ok;
+}
+
+bool gf_sequences_raise(MYSQL *source, MYSQL *target, const gf_server_info *source_info,
+                        const gf_server_info *target_info, const gf_filter *f, gf_error *err)
+{
+    both b = {source, target};
+
+    return target_info->flavor != GF_FLAVOR_MARIADB || each_sequence(source, source_info, f, raise, &b, err);
+}
