@@ -61,6 +61,27 @@ static void check_members(gf_check *c)
     }
 }
 
+/* Engines whose tables show rows that are kept elsewhere: in other tables, on other servers, in files, nowhere. Rows would
+   be written twice, or far from the target. */
+static const char *const borrowing[] = {"MRG_MyISAM", "FEDERATED", "CONNECT", "SPIDER",
+                                        "SPHINX",     "OQGRAPH",   "S3",      "BLACKHOLE"};
+
+static bool borrows(const gf_table *t)
+{
+    for (size_t i = 0; i < sizeof borrowing / sizeof borrowing[0]; i++)
+        if (strcasecmp(t->engine, borrowing[i]) == 0)
+            return true;
+    return false;
+}
+
+static void check_borrowing(gf_check *c)
+{
+    for (size_t i = 0; i < c->table_count; i++)
+        if (borrows(c->tables[i]))
+            gf_check_problem(c, "source: %s: engine %s keeps no rows of its own: leave it out and create it by hand",
+                             c->tables[i]->label, c->tables[i]->engine);
+}
+
 /* ---- keys and engines ---- */
 
 static bool may_lock(const gf_check *c, const gf_table *t)
@@ -472,6 +493,7 @@ bool gf_check_tables(gf_check *c, gf_error *err)
 {
     check_versioned(c);
     check_types(c);
+    check_borrowing(c);
     check_keys(c);
     check_collisions(c);
     check_marker_name(c);

@@ -253,6 +253,19 @@ START_TEST(check__refuses_keyless_tables_unless_rule_k_applies)
 END_TEST
 
 /* The marker's row is InnoDB's, and a MySQL target that wants GTIDs consistent takes no mixture in one transaction. */
+START_TEST(check__refuses_tables_whose_rows_are_elsewhere)
+{
+    fixture *f = fixture_for(_i, "borrowing");
+
+    h_sql(sources[_i], "CREATE DATABASE borrowing; USE borrowing; CREATE TABLE base (a INT PRIMARY KEY) ENGINE=MyISAM;"
+                       "CREATE TABLE whole (a INT PRIMARY KEY) ENGINE=MERGE UNION=(base)");
+    run(f);
+    assert_problem(f, "borrowing.whole: engine MRG_M"); /* the families spell it in two ways */
+    assert_problem(f, "ISAM keeps no rows of its own");
+    done(f);
+}
+END_TEST
+
 START_TEST(check__names_tables_of_engines_without_transactions)
 {
     fixture *f = fixture_for(_i, "engines");
@@ -423,6 +436,7 @@ int main(void)
     tcase_add_loop_test(tc, check__tells_about_retention_and_packets, 0, 2);
     tcase_add_loop_test(tc, check__refuses_a_target_that_cannot_be_written, 0, 2);
     tcase_add_loop_test(tc, check__refuses_keyless_tables_unless_rule_k_applies, 0, 2);
+    tcase_add_loop_test(tc, check__refuses_tables_whose_rows_are_elsewhere, 0, 2);
     tcase_add_loop_test(tc, check__names_tables_of_engines_without_transactions, 0, 2);
     tcase_add_loop_test(tc, check__refuses_tables_with_rows_unless_allowed_or_resuming, 0, 2);
     tcase_add_loop_test(tc, check__refuses_cascades_that_are_not_logged, 0, 2);
