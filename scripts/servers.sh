@@ -174,15 +174,19 @@ set_server() {
 root_users='CREATE USER root@127.0.0.1;
 GRANT ALL PRIVILEGES ON *.* TO root@127.0.0.1 WITH GRANT OPTION;'
 
-# init_template HOME: an initialised data directory, copied for each server
-init_template() {
-    local data=$1/template log=$1/init.log part
+# init_data HOME DATA [OPTION...]: an initialised data directory; its log is beside it
+init_data() {
+    local data=$2 beside log part
 
+    beside=$(dirname "$2")
+    log=$beside/init.log
     set_server "$1"
+    shift 2
     case $family in
         mysql)
-            echo "$root_users" >"$1/init.sql"
-            "${server[@]}" --initialize-insecure "--init-file=$1/init.sql" "--datadir=$data" >"$log" 2>&1 </dev/null
+            echo "$root_users" >"$beside/init.sql"
+            "${server[@]}" --initialize-insecure "--init-file=$beside/init.sql" "--datadir=$data" "$@" \
+                >"$log" 2>&1 </dev/null
             rm -f "$data/auto.cnf" # holds the server's UUID: each copy makes its own
             ;;
         *)
@@ -214,7 +218,7 @@ prepare_locked() {
         mysql) fetch_debs unstable "$new/root" mysql-server-core mysql-client-core ;;
         mariadb118) fetch_debs trixie "$new/root" mariadb-server mariadb-server-core ;;
     esac
-    init_template "$new"
+    init_data "$new" "$new/template" # copied for each server
     mv "$new" "$home"
 }
 
@@ -315,6 +319,19 @@ write_command() {
     echo "$port" >"$dir/port"
 }
 
+# new_data OPTION...: which names are equal is settled when MySQL's data directory is made
+new_data() {
+    local option
+
+    for option in "$@"; do
+        if [[ $family == mysql && $option == --lower-case-table-names=* ]]; then
+            init_data "$home" "$dir/data" "$option"
+            return
+        fi
+    done
+    cp -a --sparse=always --reflink=auto "$home/template" "$dir/data"
+}
+
 cmd_start() {
     (($# >= 3)) || usage
     local wanted_port=$3 attempt
@@ -326,7 +343,7 @@ cmd_start() {
     [[ $wanted_port =~ ^[0-9]+$ ]] || die "a port is a number, not '$wanted_port'"
     mkdir "$dir" 2>/dev/null || die "$name exists already: restart or destroy it"
     mkdir "$dir/tmp"
-    cp -a --sparse=always --reflink=auto "$home/template" "$dir/data"
+    new_data "$@"
     socket=$dir/socket.sock
     if ((${#socket} > 107)); then socket=$(mktemp -d "/tmp/gfreplica-XXXXXX")/s; fi
     echo "$socket" >"$dir/socket"

@@ -93,7 +93,7 @@ static void open_side(side *s, const h_server *server)
     s->db = h_connect(server);
     mysql_free_result(query(s->db, false,
                             "SET SESSION character_set_results = NULL, time_zone = '+00:00', sql_mode = '',"
-                            " max_sort_length = 4096, net_write_timeout = 3600"));
+                            " max_sort_length = 4096, net_write_timeout = 3600, wait_timeout = 28800"));
 }
 
 static void fetch(side *s)
