@@ -3,7 +3,8 @@
  * main.c - the command line's verbs.
  *
  * Signals are blocked in every thread; one thread waits for SIGINT and SIGTERM: the first stops the job in good
- * order, the second ends the process at once, which loses nothing either.
+ * order, the second ends the process at once, which loses nothing either. What comes within half a second of the first
+ * counts as the first: timeout(1), sudo and terminals send theirs to the process and to its group.
  */
 #include <fcntl.h>
 #include <malloc.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "gfreplica/check.h"
@@ -40,6 +42,7 @@ static int print(gf_buf *text)
 
 static void *wait_for_signals(void *arg)
 {
+    const struct timespec echo = {.tv_nsec = 500000000};
     gf_job *job = arg;
     sigset_t set;
     int sig;
@@ -56,6 +59,9 @@ static void *wait_for_signals(void *arg)
             _exit(GF_EXIT_INTERRUPTED);
         }
         gf_job_stop(job, sig == SIGINT ? "SIGINT" : "SIGTERM");
+        nanosleep(&echo, NULL);
+        while (sigtimedwait(&set, NULL, &(struct timespec){0}) > 0)
+            continue;
     }
     return NULL;
 }

@@ -151,8 +151,8 @@ static bool type_of_form(gf_buf *type, const struct request *r)
 
 static bool type_of_json(gf_buf *type, const struct request *r)
 {
-    json_t *root = parse_json(r);
-    const char *text = json_string_value(json_object_get(root, "type"));
+    json_t *root = parse_json(r), *wanted = json_object_get(root, "type");
+    const char *text = json_is_object(root) && wanted == NULL ? "now" : json_string_value(wanted);
 
     if (text != NULL)
         gf_buf_str(type, text);

@@ -294,6 +294,37 @@ static bool try_select(gf_check *c, const gf_table *t, bool *denied, gf_error *e
     }
 }
 
+static bool have_on_tables_only(const gf_grants *g, const char *privilege, const char *db)
+{
+    if (gf_grants_have(g, privilege, db, NULL))
+        return false;
+    for (size_t i = 0; i < g->count; i++)
+        if (g->items[i].table != NULL && covers(&g->items[i], db, g->items[i].table) &&
+            includes(&g->items[i], privilege))
+            return true;
+    return false;
+}
+
+/* The servers hide tables that may not be read: where tables are not chosen by name, those would be left out unseen. */
+static void check_hidden_tables(gf_check *c)
+{
+    if (c->config->filter.table_whitelist.count > 0)
+        return;
+    for (size_t i = 0; i < c->table_count; i++) {
+        const char *db = c->tables[i]->db;
+        char *name;
+
+        if ((i > 0 && strcmp(db, c->tables[i - 1]->db) == 0) || !have_on_tables_only(&c->source_grants, "SELECT", db))
+            continue;
+        name = quoted(db);
+        gf_check_problem(c,
+                         "source: only some tables of %s may be read, others would be left out unseen: "
+                         "GRANT SELECT ON %s.* TO %s, or name the tables (--tables)",
+                         db, name, c->source_grants.user);
+        free(name);
+    }
+}
+
 static bool check_select(gf_check *c, gf_error *err)
 {
     gf_check_names denied = {0};
@@ -362,6 +393,7 @@ static bool check_source(gf_check *c, gf_error *err)
         need_global(c, "REPLICATION CLIENT", "no right to see where the binlog is");
     if (!check_select(c, err))
         return false;
+    check_hidden_tables(c);
     check_listed_databases(c);
     return true;
 }
@@ -393,24 +425,26 @@ static bool is_needed(purpose p, bool foreign_keys)
     return p == FOR_ROWS || (p == FOR_FOREIGN_KEYS && foreign_keys);
 }
 
-/* Tables first..end are those that go to one database. */
-static bool have_on_all(const gf_check *c, const char *privilege, size_t first, size_t end)
+/* Tables first..end are those that go to the database; none: the whole database. */
+static bool have_on_all(const gf_check *c, const char *privilege, const char *db, size_t first, size_t end)
 {
+    if (first == end)
+        return gf_grants_have(&c->target_grants, privilege, db, NULL);
     for (size_t i = first; i < end; i++)
         if (!gf_grants_have(&c->target_grants, privilege, c->tables[i]->target_db, c->tables[i]->target_name))
             return false;
     return true;
 }
 
-static void missing_on_target(gf_check *c, size_t first, size_t end, bool needed)
+static void missing_on_target(gf_check *c, const char *db, size_t first, size_t end, bool needed)
 {
-    char *name = quoted(c->tables[first]->target_db);
+    char *name = quoted(db);
     bool keys = has_foreign_keys(c, first, end);
     gf_check_names missing = {0};
 
     for (size_t i = 0; i < sizeof target_privileges / sizeof target_privileges[0]; i++)
         if (is_needed(target_privileges[i].purpose, keys) == needed &&
-            !have_on_all(c, target_privileges[i].privilege, first, end))
+            !have_on_all(c, target_privileges[i].privilege, db, first, end))
             gf_check_name(&missing, target_privileges[i].privilege);
     if (missing.count > 0) {
         const char *list = gf_check_names_text(&missing);
@@ -434,10 +468,20 @@ static void check_target_databases(gf_check *c)
     for (size_t i = 1; i <= c->table_count; i++) {
         if (i < c->table_count && strcmp(c->tables[i]->target_db, c->tables[first]->target_db) == 0)
             continue;
-        missing_on_target(c, first, i, true);
-        missing_on_target(c, first, i, false);
+        missing_on_target(c, c->tables[first]->target_db, first, i, true);
+        missing_on_target(c, c->tables[first]->target_db, first, i, false);
         first = i;
     }
+}
+
+/* Of databases whose tables the source does not show yet, so that both sides' grants are told at once. */
+static void check_unseen_databases(gf_check *c)
+{
+    const gf_names *list = &c->config->filter.db_whitelist;
+
+    for (size_t i = 0; i < list->count; i++)
+        if (!has_tables(c, list->items[i]) && !gf_grants_have(&c->source_grants, "SELECT", list->items[i], NULL))
+            missing_on_target(c, gf_filter_target_db(&c->config->filter, list->items[i]), 0, 0, true);
 }
 
 static void check_marker(gf_check *c)
@@ -584,6 +628,7 @@ bool gf_check_grants(gf_check *c, gf_error *err)
     if (!check_source(c, err))
         return false;
     check_target_databases(c);
+    check_unseen_databases(c);
     check_objects(c);
     check_marker(c);
     return c->begun || check_xa(c, err);

@@ -234,6 +234,8 @@ static bool run_attempts(gf_job *j, gf_error *err)
 
 static gf_exit exit_of(gf_job *j, const gf_error *err)
 {
+    if (err->kind == GF_ERR_SYSTEM && j->checkpoint == NULL && !j->config->dry_run)
+        return GF_EXIT_USAGE; /* the directory given can't be used */
     switch (err->kind) {
     case GF_ERR_STOPPED: return GF_EXIT_INTERRUPTED;
     case GF_ERR_CONFIG: return j->had_attempt ? GF_EXIT_FAILED : GF_EXIT_REFUSED;

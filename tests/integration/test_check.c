@@ -168,10 +168,35 @@ START_TEST(check__names_a_database_that_nothing_is_seen_of)
 
     h_sql(sources[_i], "CREATE DATABASE unseen; CREATE TABLE unseen.t (a INT PRIMARY KEY); "
                        "CREATE USER blind@'127.0.0.1' IDENTIFIED BY 'pw'");
+    h_sql(targets[_i], "CREATE USER blind@'127.0.0.1' IDENTIFIED BY 'pw'");
     snprintf(f->source.user, sizeof f->source.user, "blind");
     snprintf(f->source.password, sizeof f->source.password, "pw");
+    snprintf(f->target.user, sizeof f->target.user, "blind");
+    snprintf(f->target.password, sizeof f->target.password, "pw");
     run(f);
     assert_problem(f, "GRANT SELECT ON `unseen`.* TO 'blind'@'127.0.0.1'");
+    assert_problem(f, "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON `unseen`.* TO 'blind'@'127.0.0.1'");
+    done(f);
+}
+END_TEST
+
+START_TEST(check__refuses_to_leave_out_tables_that_may_not_be_read)
+{
+    fixture *f = fixture_for(_i, "partly");
+
+    h_sql(sources[_i], "CREATE DATABASE partly; CREATE TABLE partly.t (a INT PRIMARY KEY); "
+                       "CREATE TABLE partly.hidden (a INT PRIMARY KEY); "
+                       "CREATE USER partly@'127.0.0.1' IDENTIFIED BY 'pw'; "
+                       "GRANT SELECT ON partly.t TO partly@'127.0.0.1'; "
+                       "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO partly@'127.0.0.1'");
+    snprintf(f->source.user, sizeof f->source.user, "partly");
+    snprintf(f->source.password, sizeof f->source.password, "pw");
+    run(f);
+    assert_problem(f, "GRANT SELECT ON `partly`.* TO 'partly'@'127.0.0.1', or name the tables");
+    f->config.filter.table_whitelist = (gf_names){.items = (char *[]){"t"}, .count = 1};
+    run(f);
+    assert_fine(f);
+    f->config.filter.table_whitelist = (gf_names){0};
     done(f);
 }
 END_TEST
@@ -432,6 +457,7 @@ int main(void)
     tcase_add_loop_test(tc, check__is_content_with_least_privilege, 0, 2);
     tcase_add_loop_test(tc, check__names_each_missing_grant, 0, 2);
     tcase_add_loop_test(tc, check__names_a_database_that_nothing_is_seen_of, 0, 2);
+    tcase_add_loop_test(tc, check__refuses_to_leave_out_tables_that_may_not_be_read, 0, 2);
     tcase_add_loop_test(tc, check__refuses_statement_format_and_partial_images, 0, 2);
     tcase_add_loop_test(tc, check__tells_about_retention_and_packets, 0, 2);
     tcase_add_loop_test(tc, check__refuses_a_target_that_cannot_be_written, 0, 2);

@@ -148,6 +148,7 @@ static const struct {
     int automatic; /* what AutomaticCutover becomes; -1: as it was */
 } cutovers[] = {
     {"POST /api/cutover", host, "", 200, 1, -1},
+    {"POST /api/cutover", json, "{}", 200, 1, -1},
     {"POST /api/cutover", form, "type=automatic", 303, 0, 1},
     {"POST /api/cutover", form, "other=1&type=auto%6datic", 303, 0, 1},
     {"POST /api/cutover", json, "{\"type\": \"automatic\"}", 200, 0, 1},
@@ -159,6 +160,7 @@ static const struct {
     {"POST /api/cutover", form, "type=never", 400, 0, -1},
     {"POST /api/cutover", form, "typ=automatic", 400, 0, -1},
     {"POST /api/cutover", json, "{\"type\": 1}", 400, 0, -1},
+    {"POST /api/cutover", json, "[]", 400, 0, -1},
     {"POST /api/cutover", json, "{\"type\": \"automatic\"", 400, 0, -1},
     {"POST /api/cutover", json, "automatic", 400, 0, -1},
     {"POST /api/cutover", host, "type=automatic", 400, 0, -1},
