@@ -437,6 +437,33 @@ static bool list_existing(gf_check *c, size_t first, size_t end, char **kinds, g
     return true;
 }
 
+/* What a trigger of the source did is in the binlog, and in the rows copied: one on the target would do it again.
+   MariaDB shows triggers to whoever may read the table, MySQL to those with TRIGGER alone. */
+static bool check_triggers(gf_check *c, const gf_table *t, gf_check_names *unseen, gf_error *err)
+{
+    gf_buf where = {0};
+    char *trigger = NULL;
+    bool ok;
+
+    gf_buf_str(&where, "event_object_schema=");
+    gf_buf_quote(&where, t->target_db, strlen(t->target_db));
+    gf_buf_str(&where, " AND event_object_table=");
+    gf_buf_quote(&where, t->target_name, strlen(t->target_name));
+    ok = gf_server_scalar(&trigger, c->target, "look for triggers of the target", err,
+                          "SELECT trigger_name FROM information_schema.triggers WHERE %s LIMIT 1", gf_buf_cstr(&where));
+    if (trigger != NULL)
+        gf_check_problem(c,
+                         "target: %s.%s has a trigger (%s), which would change rows once more: drop it, and create it "
+                         "after the cutover",
+                         t->target_db, t->target_name, trigger);
+    else if (ok && c->target_info->flavor == GF_FLAVOR_MYSQL &&
+             !gf_grants_have(&c->target_grants, "TRIGGER", t->target_db, t->target_name))
+        gf_check_name(unseen, t->target_sql);
+    free(trigger);
+    gf_buf_free(&where);
+    return ok;
+}
+
 static bool check_existing(gf_check *c, const gf_table *t, const char *kind, gf_check_names *full, gf_error *err)
 {
     char *row = NULL;
@@ -465,7 +492,7 @@ static bool check_free_names(gf_check *c, gf_error *err)
 {
     bool fold = fold_target(c), ok = true;
     char **kinds = gf_calloc(c->table_count + 1, sizeof *kinds);
-    gf_check_names full = {0};
+    gf_check_names full = {0}, unseen = {0};
 
     qsort_r(c->tables, c->table_count, sizeof(const gf_table *), by_target, &fold);
     for (size_t first = 0, i = 1; ok && i <= c->table_count; i++) {
@@ -476,13 +503,20 @@ static bool check_free_names(gf_check *c, gf_error *err)
     }
     for (size_t i = 0; ok && i < c->table_count; i++)
         if (kinds[i] != NULL)
-            ok = check_existing(c, c->tables[i], kinds[i], &full, err);
+            ok = check_existing(c, c->tables[i], kinds[i], &full, err) &&
+                 check_triggers(c, c->tables[i], &unseen, err);
     if (full.count > 0)
         gf_check_problem(c,
                          "target: tables hold rows already: %s: empty or drop them, or allow it "
                          "(AllowExistingTargetTable)",
                          gf_check_names_text(&full));
+    if (unseen.count > 0)
+        gf_check_warning(c,
+                         "target: see that tables which are there already have no triggers, they would change rows once "
+                         "more (%s): to have it looked at, GRANT TRIGGER ON their database TO %s",
+                         gf_check_names_text(&unseen), c->target_grants.user);
     gf_check_names_free(&full);
+    gf_check_names_free(&unseen);
     for (size_t i = 0; i < c->table_count; i++)
         free(kinds[i]);
     free(kinds);

@@ -329,6 +329,31 @@ START_TEST(check__refuses_tables_with_rows_unless_allowed_or_resuming)
 }
 END_TEST
 
+START_TEST(check__refuses_triggers_on_the_target)
+{
+    fixture *f = fixture_for(_i, "triggered");
+
+    h_sql(sources[_i], "CREATE DATABASE triggered; CREATE TABLE triggered.t (a INT PRIMARY KEY, b INT)");
+    h_sql(targets[_i], "CREATE DATABASE triggered; CREATE TABLE triggered.t (a INT PRIMARY KEY, b INT); "
+                       "CREATE TRIGGER triggered.tr BEFORE INSERT ON triggered.t FOR EACH ROW SET NEW.b = NEW.b + 1; "
+                       "CREATE USER sightless@'127.0.0.1' IDENTIFIED BY 'pw'; "
+                       "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON triggered.* TO sightless@'127.0.0.1'");
+    run(f);
+    assert_problem(f, "target: triggered.t has a trigger (tr)");
+    f->config.allow_existing = true;
+    run(f);
+    assert_problem(f, "target: triggered.t has a trigger (tr)");
+    snprintf(f->target.user, sizeof f->target.user, "sightless");
+    snprintf(f->target.password, sizeof f->target.password, "pw");
+    run(f);
+    if (is_maria(_i))
+        assert_problem(f, "target: triggered.t has a trigger (tr)");
+    else
+        assert_warning(f, "have no triggers, they would change rows once more (`triggered`.`t`)");
+    done(f);
+}
+END_TEST
+
 START_TEST(check__refuses_cascades_that_are_not_logged)
 {
     fixture *f = fixture_for(_i, "fk");
@@ -465,6 +490,7 @@ int main(void)
     tcase_add_loop_test(tc, check__refuses_tables_whose_rows_are_elsewhere, 0, 2);
     tcase_add_loop_test(tc, check__names_tables_of_engines_without_transactions, 0, 2);
     tcase_add_loop_test(tc, check__refuses_tables_with_rows_unless_allowed_or_resuming, 0, 2);
+    tcase_add_loop_test(tc, check__refuses_triggers_on_the_target, 0, 2);
     tcase_add_loop_test(tc, check__refuses_cascades_that_are_not_logged, 0, 2);
     tcase_add_loop_test(tc, check__refuses_prepared_xa_transactions, 0, 2);
     tcase_add_loop_test(tc, check__refuses_to_move_a_server_onto_itself, 0, 2);
