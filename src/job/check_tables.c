@@ -451,10 +451,13 @@ static bool check_triggers(gf_check *c, const gf_table *t, gf_check_names *unsee
     gf_buf_quote(&where, t->target_name, strlen(t->target_name));
     ok = gf_server_scalar(&trigger, c->target, "look for triggers of the target", err,
                           "SELECT trigger_name FROM information_schema.triggers WHERE %s LIMIT 1", gf_buf_cstr(&where));
-    if (trigger != NULL)
+    if (trigger != NULL && c->config->allow_existing)
+        gf_check_warning(c, "target: %s.%s has a trigger (%s), which is run again for each row", t->target_db,
+                         t->target_name, trigger);
+    else if (trigger != NULL)
         gf_check_problem(c,
                          "target: %s.%s has a trigger (%s), which would change rows once more: drop it, and create it "
-                         "after the cutover",
+                         "after the cutover, or allow it (AllowExistingTargetTable)",
                          t->target_db, t->target_name, trigger);
     else if (ok && c->target_info->flavor == GF_FLAVOR_MYSQL &&
              !gf_grants_have(&c->target_grants, "TRIGGER", t->target_db, t->target_name))
@@ -503,18 +506,18 @@ static bool check_free_names(gf_check *c, gf_error *err)
     }
     for (size_t i = 0; ok && i < c->table_count; i++)
         if (kinds[i] != NULL)
-            ok = check_existing(c, c->tables[i], kinds[i], &full, err) &&
-                 check_triggers(c, c->tables[i], &unseen, err);
+            ok = check_existing(c, c->tables[i], kinds[i], &full, err) && check_triggers(c, c->tables[i], &unseen, err);
     if (full.count > 0)
         gf_check_problem(c,
                          "target: tables hold rows already: %s: empty or drop them, or allow it "
                          "(AllowExistingTargetTable)",
                          gf_check_names_text(&full));
     if (unseen.count > 0)
-        gf_check_warning(c,
-                         "target: see that tables which are there already have no triggers, they would change rows once "
-                         "more (%s): to have it looked at, GRANT TRIGGER ON their database TO %s",
-                         gf_check_names_text(&unseen), c->target_grants.user);
+        gf_check_warning(
+            c,
+            "target: see that tables which are there already have no triggers, they would change rows once "
+            "more (%s): to have it looked at, GRANT TRIGGER ON their database TO %s",
+            gf_check_names_text(&unseen), c->target_grants.user);
     gf_check_names_free(&full);
     gf_check_names_free(&unseen);
     for (size_t i = 0; i < c->table_count; i++)

@@ -342,7 +342,8 @@ START_TEST(check__refuses_triggers_on_the_target)
     assert_problem(f, "target: triggered.t has a trigger (tr)");
     f->config.allow_existing = true;
     run(f);
-    assert_problem(f, "target: triggered.t has a trigger (tr)");
+    assert_warning(f, "target: triggered.t has a trigger (tr)");
+    f->config.allow_existing = false;
     snprintf(f->target.user, sizeof f->target.user, "sightless");
     snprintf(f->target.password, sizeof f->target.password, "pw");
     run(f);
