@@ -400,15 +400,15 @@ static bool check_source(gf_check *c, gf_error *err)
 
 /* ---- target ---- */
 
-typedef enum { FOR_ROWS, FOR_FOREIGN_KEYS, FOR_DDL } purpose;
+typedef enum { FOR_ROWS, FOR_FOREIGN_KEYS, FOR_COUNTERS, FOR_LATER } purpose;
 
 static const struct {
     const char *privilege;
     purpose purpose;
 } target_privileges[] = {
-    {"SELECT", FOR_ROWS}, {"INSERT", FOR_ROWS}, {"UPDATE", FOR_ROWS},
-    {"DELETE", FOR_ROWS}, {"CREATE", FOR_ROWS}, {"REFERENCES", FOR_FOREIGN_KEYS},
-    {"DROP", FOR_DDL},    {"ALTER", FOR_DDL},   {"INDEX", FOR_DDL},
+    {"SELECT", FOR_ROWS}, {"INSERT", FOR_ROWS},    {"UPDATE", FOR_ROWS},
+    {"DELETE", FOR_ROWS}, {"CREATE", FOR_ROWS},    {"REFERENCES", FOR_FOREIGN_KEYS},
+    {"DROP", FOR_LATER},  {"ALTER", FOR_COUNTERS}, {"INDEX", FOR_LATER},
 };
 
 static bool has_foreign_keys(const gf_check *c, size_t first, size_t end)
@@ -419,10 +419,25 @@ static bool has_foreign_keys(const gf_check *c, size_t first, size_t end)
     return false;
 }
 
-/* Else it is wanted only when the source's schema changes. */
-static bool is_needed(purpose p, bool foreign_keys)
+static bool has_counters(const gf_check *c, size_t first, size_t end)
 {
-    return p == FOR_ROWS || (p == FOR_FOREIGN_KEYS && foreign_keys);
+    for (size_t i = first; i < end; i++)
+        for (unsigned k = 0; k < c->tables[i]->column_count; k++)
+            if (c->tables[i]->columns[k].auto_increment)
+                return true;
+    return false;
+}
+
+/* Else it is for cases that may not come. */
+static bool is_needed(const gf_check *c, purpose p, size_t first, size_t end)
+{
+    switch (p) {
+    case FOR_ROWS: return true;
+    case FOR_FOREIGN_KEYS: return has_foreign_keys(c, first, end);
+    case FOR_COUNTERS: return has_counters(c, first, end); /* the cutover raises them */
+    case FOR_LATER: break;
+    }
+    return false;
 }
 
 /* Tables first..end are those that go to the database; none: the whole database. */
@@ -439,11 +454,10 @@ static bool have_on_all(const gf_check *c, const char *privilege, const char *db
 static void missing_on_target(gf_check *c, const char *db, size_t first, size_t end, bool needed)
 {
     char *name = quoted(db);
-    bool keys = has_foreign_keys(c, first, end);
     gf_check_names missing = {0};
 
     for (size_t i = 0; i < sizeof target_privileges / sizeof target_privileges[0]; i++)
-        if (is_needed(target_privileges[i].purpose, keys) == needed &&
+        if (is_needed(c, target_privileges[i].purpose, first, end) == needed &&
             !have_on_all(c, target_privileges[i].privilege, db, first, end))
             gf_check_name(&missing, target_privileges[i].privilege);
     if (missing.count > 0) {
@@ -453,9 +467,8 @@ static void missing_on_target(gf_check *c, const char *db, size_t first, size_t 
             gf_check_problem(c, "target: %s lacks %s: GRANT %s ON %s.* TO %s", name, list, list, name,
                              c->target_grants.user);
         else
-            gf_check_warning(
-                c, "target: %s lacks %s: DDL of the source that needs them stops the run: GRANT %s ON %s.* TO %s", name,
-                list, list, name, c->target_grants.user);
+            gf_check_warning(c, "target: %s lacks %s, which some steps may need later: GRANT %s ON %s.* TO %s", name,
+                             list, list, name, c->target_grants.user);
     }
     gf_check_names_free(&missing);
     free(name);

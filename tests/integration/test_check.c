@@ -329,6 +329,22 @@ START_TEST(check__refuses_tables_with_rows_unless_allowed_or_resuming)
 }
 END_TEST
 
+START_TEST(check__asks_for_what_the_cutover_needs)
+{
+    fixture *f = fixture_for(_i, "counted");
+
+    h_sql(sources[_i], "CREATE DATABASE counted; CREATE TABLE counted.t (a INT PRIMARY KEY AUTO_INCREMENT)");
+    h_sql(targets[_i], "CREATE USER counted@'127.0.0.1' IDENTIFIED BY 'pw'; "
+                       "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON counted.* TO counted@'127.0.0.1'");
+    snprintf(f->target.user, sizeof f->target.user, "counted");
+    snprintf(f->target.password, sizeof f->target.password, "pw");
+    run(f);
+    assert_problem(f, "GRANT ALTER ON `counted`.* TO 'counted'@'127.0.0.1'");
+    assert_warning(f, "GRANT REFERENCES, DROP, INDEX ON `counted`.* TO 'counted'@'127.0.0.1'");
+    done(f);
+}
+END_TEST
+
 START_TEST(check__refuses_triggers_on_the_target)
 {
     fixture *f = fixture_for(_i, "triggered");
@@ -491,6 +507,7 @@ int main(void)
     tcase_add_loop_test(tc, check__refuses_tables_whose_rows_are_elsewhere, 0, 2);
     tcase_add_loop_test(tc, check__names_tables_of_engines_without_transactions, 0, 2);
     tcase_add_loop_test(tc, check__refuses_tables_with_rows_unless_allowed_or_resuming, 0, 2);
+    tcase_add_loop_test(tc, check__asks_for_what_the_cutover_needs, 0, 2);
     tcase_add_loop_test(tc, check__refuses_triggers_on_the_target, 0, 2);
     tcase_add_loop_test(tc, check__refuses_cascades_that_are_not_logged, 0, 2);
     tcase_add_loop_test(tc, check__refuses_prepared_xa_transactions, 0, 2);
