@@ -110,11 +110,26 @@ static bool is_year_zero(const gf_value *v)
     return (v->kind == GF_V_INT || v->kind == GF_V_UINT) && v->u == 0;
 }
 
+/* MariaDB gives an AUTO_INCREMENT column's 0 a new number as soon as the statement has a SET part, whatever sql_mode. */
+static bool is_zero(const gf_value *v)
+{
+    if (v->kind == GF_V_NUMBER) { /* ZEROFILL: more than one digit */
+        for (size_t i = 0; i < v->bytes.len; i++) {
+            if (v->bytes.data[i] >= '1' && v->bytes.data[i] <= '9')
+                return false;
+        }
+        return true;
+    }
+    return v->kind == GF_V_DOUBLE ? v->d == 0 : (v->kind == GF_V_INT || v->kind == GF_V_UINT) && v->u == 0;
+}
+
 /* False: not as a field. */
 static bool put_field(gf_buf *out, const gf_column *col, const gf_value *v)
 {
     line_form form = form_of(col);
 
+    if (col->auto_increment && is_zero(v))
+        return false;
     if (form == LINE_YEAR && is_year_zero(v)) {
         gf_buf_str(out, "0000");
         return true;

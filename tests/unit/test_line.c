@@ -68,6 +68,30 @@ START_TEST(line__spells_out_what_a_string_would_change)
 }
 END_TEST
 
+static bool takes_key(const char *key)
+{
+    const gf_column columns[] = {{.type = GF_T_LONG, .auto_increment = true}, {.type = GF_T_SET}};
+    const gf_value row[] = {value(GF_V_NUMBER, key), {.kind = GF_V_UINT, .u = 1}};
+    gf_table *t = make_table(columns, 2);
+    gf_buf out = {0};
+    bool taken;
+
+    add_primary(t, 1, 0);
+    taken = gf_line_row(&out, t, row);
+    gf_buf_free(&out);
+    gf_table_free(t);
+    return taken;
+}
+
+START_TEST(line__leaves_an_auto_increments_zero_to_insert)
+{
+    ck_assert(!takes_key("0"));
+    ck_assert(!takes_key("00000")); /* ZEROFILL */
+    ck_assert(takes_key("10"));
+    ck_assert(takes_key("-1"));
+}
+END_TEST
+
 START_TEST(line__leaves_to_insert_what_it_cannot_say)
 {
     expect_line(GF_T_ENUM, (gf_value){.kind = GF_V_UINT, .u = 0}, NULL);
@@ -120,6 +144,7 @@ int main(void)
 
     tcase_add_test(tc, line__escapes_wherever_the_byte_stands);
     tcase_add_test(tc, line__spells_out_what_a_string_would_change);
+    tcase_add_test(tc, line__leaves_an_auto_increments_zero_to_insert);
     tcase_add_test(tc, line__leaves_to_insert_what_it_cannot_say);
     tcase_add_test(tc, fits__needs_an_identity_and_known_types);
     tcase_add_test(tc, columns__pass_through_expressions_where_needed);
