@@ -34,6 +34,12 @@ static const f_script f_scripts_both[] = {
       "INSERT INTO counter (v) VALUES ('x'),('y'),('z'); DELETE FROM counter WHERE v IN ('y','z');"
       "UPDATE counter SET v='0' WHERE id=0"}},
     {ON_BOTH,
+     "counter_set", /* the same beside columns that LOAD DATA sets by an expression */
+     "CREATE TABLE counter_set (id INT(5) ZEROFILL AUTO_INCREMENT PRIMARY KEY, e ENUM('a','b'), s SET('x','y'), j JSON)",
+     {"INSERT INTO counter_set VALUES (0,'a','x','{}'),(7,'b','x,y','[1]'),(1,NULL,'',NULL)",
+      "INSERT INTO counter_set (e) VALUES ('b'),('a')",
+      "UPDATE counter_set SET e='b' WHERE id=0; DELETE FROM counter_set WHERE id=7; UPDATE counter_set SET j='0' WHERE id<2"}},
+    {ON_BOTH,
      "remarks",
      "CREATE TABLE remarks (id INT PRIMARY KEY COMMENT 'it''s \"the\" `key` \\\\ é', v INT COMMENT 'two\\nlines -- /* x */',"
      " KEY k (v) COMMENT 'an index''s') COMMENT 'the table''s; \\\\ ж ENGINE=MyISAM COLLATE utf8mb4_0900_ai_ci'",
