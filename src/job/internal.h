@@ -99,7 +99,8 @@ void gf_start_forget_xas(gf_job *j);
 
 /* ---- import.c ---- */
 bool gf_import_given(const gf_config *c);
-GF_MUST_CHECK bool gf_import_read(gf_state *out, const gf_config *c, gf_error *err); /* one is given */
+/* One is given. That of a run that had not begun, or an empty text, leaves *out empty: out->imported is false. */
+GF_MUST_CHECK bool gf_import_read(gf_state *out, const gf_config *c, gf_error *err);
 bool gf_import_foreign(const gf_state *s); /* it is another program's, which knows less than ours */
 const gf_state_table *gf_import_table(const gf_state *s, const gf_table *t); /* NULL: it says nothing of t */
 /* Before anything is changed: tables as they were when it was dumped, and on the target where rows were copied. */

@@ -116,11 +116,15 @@ static bool load_state(gf_job *j, gf_error *err)
 
     if (!load_kept(j, &found, err))
         return false;
-    j->resumed = found || gf_import_given(j->config);
+    j->resumed = found;
     if (!gf_import_given(j->config))
         return true;
-    if (!found)
-        return gf_import_read(&j->loaded, j->config, err);
+    if (!found) {
+        if (!gf_import_read(&j->loaded, j->config, err))
+            return false;
+        j->resumed = j->loaded.imported;
+        return true;
+    }
     gf_log_info("%s holds this job's own checkpoint: it is used, not the state given", j->config->checkpoint_dir);
     return true;
 }
@@ -258,7 +262,7 @@ static bool earlier_state(gf_job *j, gf_state *out, bool *kept)
     if (j->checkpoint == NULL || !j->resumed)
         return false;
     if (!gf_checkpoint_peek(out, kept, j->config->checkpoint_dir, &err) ||
-        (!*kept && !(gf_import_given(j->config) && gf_import_read(out, j->config, &err))))
+        (!*kept && !(gf_import_given(j->config) && gf_import_read(out, j->config, &err) && out->imported)))
         return false;
     memcpy(out->cause, j->state.cause, sizeof out->cause);
     out->resumable = j->state.resumable;
@@ -268,7 +272,7 @@ static bool earlier_state(gf_job *j, gf_state *out, bool *kept)
     return true;
 }
 
-/* One document, or nothing when there is nothing to resume. */
+/* One document: of a run that had not begun yet it says just that. */
 static void dump_state(gf_job *j)
 {
     bool schema = !j->config->dump_without_schema;
@@ -276,10 +280,10 @@ static void dump_state(gf_job *j)
     gf_buf json = {0};
     bool kept;
 
-    if (j->plan_ready)
-        gf_job_json(j, &json, schema);
-    else if (earlier_state(j, &earlier, &kept))
+    if (!j->plan_ready && earlier_state(j, &earlier, &kept))
         gf_state_json(&json, &earlier, GF_FORMAT_GHOSTFERRY, schema);
+    else
+        gf_job_json(j, &json, schema);
     gf_state_free(&earlier);
     if (fwrite(json.data, 1, json.len, stdout) != json.len || fflush(stdout) != 0)
         gf_log_error("could not write the state dump to stdout; gfreplica export-state --checkpoint-dir %s prints it",

@@ -230,6 +230,52 @@ START_TEST(resume__stopped_while_starting_it_prints_the_state_it_found)
 }
 END_TEST
 
+/* Only what a run had copied is worth going on from: a document of one that had not begun is a new start. */
+START_TEST(resume__stopped_before_it_began_it_says_so_and_starts_anew)
+{
+    scene s = begin_scene(_i, "unborn", small_chunks);
+    char *dump, *empty;
+    MYSQL *holder;
+    json_t *root;
+    h_run *run;
+
+    fill(&s, 1000);
+    free(interrupted(&s, 100, "1.json", NULL)); /* so that there is a marker's database */
+    remove_folder(s.dir);
+    h_sql(s.target,
+          "DROP DATABASE %s; DELETE FROM _gfreplica.job WHERE job='%s'; DELETE FROM _gfreplica.slot WHERE job='%s';"
+          "DELETE FROM _gfreplica.table_range WHERE job='%s'",
+          s.db, s.db, s.db, s.db);
+    holder = h_connect(s.target);
+    ck_assert_int_eq(mysql_query(holder, "LOCK TABLES _gfreplica.job WRITE"), 0);
+    run = h_start(s.conf);
+    h_sleep(1.5);
+    h_signal(run, SIGINT);
+    ends_with(run, 3, 2);
+    mysql_close(holder);
+    root = document(run);
+    ck_assert_str_eq(text_at(root, "gfreplica", "stage"), "starting");
+    ck_assert_str_eq(text_at(root, "gfreplica", "cause"), "SIGINT");
+    dump = save(run, &s, "2.json");
+    h_run_free(run);
+    remove_folder(s.dir);
+
+    run = h_start("-resumestate", dump, s.conf);
+    wait_rows(&s, run, 100);
+    h_signal(run, SIGKILL);
+    ends_with(run, 128 + SIGKILL, 5);
+    empty = save(run, &s, "3.json"); /* killed: it holds nothing, the directory and the marker know */
+    h_run_free(run);
+    run = h_start("-resumestate", empty, s.conf);
+    cut_over(&s, run);
+    h_run_free(run);
+    json_decref(root);
+    free(dump);
+    free(empty);
+    end_scene(&s);
+}
+END_TEST
+
 static char *with_lock_callback(unsigned port)
 {
     return h_format("{\"DumpStateOnSignal\": true, \"CutoverLock\": {\"URI\": \"http://127.0.0.1:%u/lock\"}}", port);
@@ -443,6 +489,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, resume__a_dump_alone_is_enough_with_the_marker_and_without, 0, FAMILIES);
     tcase_add_loop_test(t, resume__a_dump_is_refused_where_its_rows_are_not, 0, FAMILIES);
     tcase_add_loop_test(t, resume__a_dump_of_another_configuration_is_refused, 0, FAMILIES);
+    tcase_add_loop_test(t, resume__stopped_before_it_began_it_says_so_and_starts_anew, 0, FAMILIES);
     tcase_add_loop_test(t, resume__stopped_while_starting_it_prints_the_state_it_found, 0, FAMILIES);
     tcase_add_loop_test(t, resume__a_cutover_that_was_killed_goes_on_by_itself, 0, FAMILIES);
     tcase_add_loop_test(t, resume__a_cutover_that_failed_or_was_told_to_stop_has_to_be_asked_for_again, 0, FAMILIES);
