@@ -22,7 +22,8 @@ typedef struct {
     gf_slice before_where; /* SQL predicate that names exactly the before row: by key "(`a`=1 AND `b`=2)", for
                               single-part keys just the literal; keyless: all columns with <=> */
     gf_slice tuple;        /* after image (INSERT, UPDATE) */
-    bool relaxed;          /* holds a value that strict mode refuses though the source has it (ENUM index 0) */
+    size_t claims_from, claims_to; /* its claims within the batch's, [from, to); none = not known */
+    bool relaxed;                  /* holds a value that strict mode refuses though the source has it (ENUM index 0) */
 } gf_change;
 
 typedef struct gf_batch {

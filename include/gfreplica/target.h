@@ -105,6 +105,7 @@ typedef struct {
     /* Called by writer threads after the commit, in any order for chunks, in source order for batches. Of a large
        transaction in pieces the last one stands for all. */
     void (*batch_committed)(void *ctx, const gf_batch *b);
+    void (*batch_gone)(void *ctx); /* after that, when the next one may commit */
     void (*chunk_committed)(void *ctx, const gf_chunk *c, uint64_t rows_written);
     void *ctx;
 } gf_applier_options;
@@ -116,6 +117,8 @@ GF_MUST_CHECK bool gf_applier_batch(gf_applier *a, gf_batch *b, gf_error *err);
 GF_MUST_CHECK bool gf_applier_chunk(gf_applier *a, gf_chunk *c, gf_error *err);
 /* Waits until everything submitted is committed. */
 GF_MUST_CHECK bool gf_applier_drain(gf_applier *a, gf_error *err);
+/* Batches that are written and wait for their COMMIT or its answer. */
+unsigned gf_applier_written(gf_applier *a);
 bool gf_applier_failed(gf_applier *a, gf_error *err); /* copies the first error */
 /* Writers end at once: transactions not yet at COMMIT are rolled back. From any thread. */
 void gf_applier_stop(gf_applier *a);

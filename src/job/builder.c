@@ -110,6 +110,7 @@ bool gf_builder_row(gf_builder *b, gf_merger *merger, const gf_table *t, gf_op o
 
     c->table = t;
     c->op = op;
+    c->claims_from = b->batch->claim_count;
     if (op != GF_OP_INSERT) {
         c->before_key = make_key(b, t, before);
         c->before_where = make_where(b, t, before);
@@ -122,6 +123,7 @@ bool gf_builder_row(gf_builder *b, gf_merger *merger, const gf_table *t, gf_op o
         claim(b, t, after);
         gf_merger_record(merger, t, c->after_key);
     }
+    c->claims_to = b->batch->claim_count;
     return !too_large(b) || send_piece(b, err);
 }
 

@@ -27,7 +27,11 @@ static void on_batch_committed(void *ctx, const gf_batch *b)
     if (b->commit_us != 0)
         j->last_commit_us = b->commit_us;
     pthread_mutex_unlock(&j->lock);
-    gf_stream_batch_done(p->stream);
+}
+
+static void on_batch_gone(void *ctx)
+{
+    gf_stream_batch_done(((struct pipeline *)ctx)->stream);
 }
 
 static void on_chunk_committed(void *ctx, const gf_chunk *c, uint64_t rows_written)
@@ -137,6 +141,7 @@ static bool start_applier(struct pipeline *p, gf_error *err)
         .seq = j->seq,
         .max_bytes = j->config->memory_bytes / 2,
         .batch_committed = on_batch_committed,
+        .batch_gone = on_batch_gone,
         .chunk_committed = on_chunk_committed,
         .ctx = p,
     };

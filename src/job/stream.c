@@ -8,7 +8,8 @@
  *
  * When a batch is sent. At once while few batches are under way, so that an idle link adds no delay; else it keeps
  * growing until it is full or a batch in flight is committed (gf_stream_batch_done kicks the queue). So the worse
- * the target keeps up, the more transactions share one commit.
+ * the target keeps up, the more transactions share one commit. Commits follow each other, so a batch that is written
+ * and waits for its own holds the next one back too: sent now it would only wait behind it, smaller.
  */
 #include "stream.h"
 
@@ -133,7 +134,7 @@ static bool submit_when_due(gf_stream *s, gf_error *err)
         return submit(s, err);
     if (!gf_builder_changes(&s->builder) && gf_now_ms() - s->last_submit_ms < POSITION_EVERY_MS)
         return true;
-    if (atomic_load(&s->under_way) >= s->opt.config->writers)
+    if (atomic_load(&s->under_way) >= s->opt.config->writers || gf_applier_written(s->opt.applier) > 0)
         return true;
     return submit(s, err);
 }

@@ -145,6 +145,7 @@ static bool unpack_change(gf_batch *b, gf_cursor *in, gf_catalog *catalog, gf_er
 bool gf_xa_unpack(gf_batch *b, gf_slice block, gf_catalog *catalog, gf_error *err)
 {
     gf_cursor in = gf_cursor_of(block.data, block.len);
+    size_t first = b->claim_count, change = b->count;
     bool ok = true;
     uint32_t n;
 
@@ -156,5 +157,9 @@ bool gf_xa_unpack(gf_batch *b, gf_slice block, gf_catalog *catalog, gf_error *er
     }
     for (n = gf_cursor_u32(&in); ok && n > 0; n--)
         ok = unpack_change(b, &in, catalog, err);
+    for (; change < b->count; change++) { /* whose they are is not kept: all are everybody's */
+        b->changes[change].claims_from = first;
+        b->changes[change].claims_to = b->claim_count;
+    }
     return ok;
 }

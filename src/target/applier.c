@@ -130,6 +130,11 @@ bool gf_applier_drain(gf_applier *a, gf_error *err)
     return gf_sched_drain(a->sched, err);
 }
 
+unsigned gf_applier_written(gf_applier *a)
+{
+    return gf_sched_written(a->sched);
+}
+
 bool gf_applier_failed(gf_applier *a, gf_error *err)
 {
     return gf_sched_failed(a->sched, err);

@@ -331,7 +331,8 @@ bool gf_batch_sql(const gf_batch *b, const gf_sql_options *o, gf_stmt_fn *fn, vo
 
     net_init(&n, b->count);
     for (size_t i = 0; i < b->count; i++)
-        net_change(&n, &b->changes[i]);
+        if (o->held == NULL || o->held[i] == o->want)
+            net_change(&n, &b->changes[i]);
     for (uint32_t i = 0; i < n.table_count && ok; i++)
         ok = write_table(&w, &n, &n.tables[i], err);
     net_free(&n);

@@ -15,6 +15,9 @@ typedef struct {
     size_t packet;      /* the target's max_allowed_packet: what no statement may exceed */
     const char *prefix; /* in front of every statement, "" for nothing */
     bool single;        /* one row a statement: to find the row that differs */
+    /* Of a batch only the changes whose held[] is `want` (overlap.h); NULL: all. */
+    const bool *held;
+    bool want;
 } gf_sql_options;
 
 typedef struct {

@@ -7,6 +7,11 @@
  * own predecessor, waiting for the last is waiting for all. A wild item waits for every live item, and whatever comes
  * later waits for it.
  *
+ * Not all of an item has to wait. While the stream is behind, batches hold hundreds of rows, and neighbours nearly
+ * always have some in common: waiting as a whole they would run one by one. So a batch whose claims are mostly free of
+ * batches before it is ready at once, and the scheduler only says which claims are contested; rows that share one, by
+ * whatever way (overlap.c), are written when those before have been committed. Chunks and wild items are barriers.
+ *
  * Order (C2). Stream items get turns 1, 2, 3, ...; `turn` is the next to commit. A writer may run an item before its
  * turn, but the last free writer takes the head alone: else all writers could sit on later items, waiting for a head
  * that nobody is left to run.
@@ -14,7 +19,8 @@
  * Way (C2a). Claims don't know of gap locks, so a later item that waits for its turn may hold a lock that the head
  * needs, and no server sees that circle. When the head has not come through after `patience`, all that wait behind it
  * roll back and run again once it has committed. How long is right depends on the server, so patience is learnt: it
- * grows when the head went on being slow without them (they were not in its way), and shrinks when it came through.
+ * grows when the head went on being slow without them (they were not in its way), and shrinks when it came through,
+ * but never below some times what heads usually take: on a busy server every batch is slow.
  */
 #include "scheduler.h"
 
@@ -29,6 +35,8 @@ enum {
     PATIENCE_MS = 20,
     PATIENCE_MIN_MS = 3,
     PATIENCE_MAX_MS = 1000,
+    USUAL_TIMES = 4,  /* patience with a head, at least: so often what heads usually take */
+    USUAL_TURNS = 16, /* after about so many turns the slowest one is forgotten */
     BACKOFF_MS = 5,
     BACKOFF_MAX_MS = 500
 };
@@ -58,10 +66,12 @@ struct gf_sched {
     gf_item *ready[GF_LANE_COUNT];
     gf_item *head, *tail;    /* live stream items, in order of turns */
     unsigned running;        /* stream items taken */
+    unsigned written;        /* of them those that are all but committed */
     uint64_t tickets, turns; /* given out */
     uint64_t turn;           /* next to commit */
     uint64_t turn_since;     /* ms */
-    uint64_t patience;       /* ms */
+    uint64_t patience;       /* ms, as learnt from giving way */
+    uint64_t usual;          /* ms: what the slower of the last heads took that nobody gave way to */
     uint64_t gave_way;       /* ms: when the first one rolled back for this head; 0 = none did */
     bool head_blocked;       /* the head ran into a lock: make way at once */
     size_t bytes;
@@ -101,6 +111,7 @@ static void free_item(gf_item *item)
     gf_batch_free(item->batch);
     gf_chunk_free(item->chunk);
     free(item->claims);
+    free(item->contested);
     free(item->followers);
     free(item);
 }
@@ -147,6 +158,12 @@ static void grow_buckets_locked(gf_sched *s)
     free(old);
 }
 
+/* Only between two batches that are told apart by claims there are rows that need not wait. */
+static bool is_barrier(const gf_item *item, const gf_item *earlier)
+{
+    return item->batch == NULL || earlier->batch == NULL || item->wild || earlier->wild;
+}
+
 static void wait_for_locked(gf_item *item, gf_item *earlier)
 {
     if (earlier == NULL || earlier == item || earlier->marked == item->ticket)
@@ -158,6 +175,7 @@ static void wait_for_locked(gf_item *item, gf_item *earlier)
     earlier->followers[earlier->follower_count++] = item;
     earlier->marked = item->ticket;
     item->blockers++;
+    item->barriers += is_barrier(item, earlier);
 }
 
 /* The item becomes the last one with this claim. */
@@ -175,6 +193,8 @@ static void claim_locked(gf_sched *s, gf_item *item, uint64_t hash)
     mine->next = NULL;
     if (*link != NULL) {
         wait_for_locked(item, (*link)->owner);
+        if (item->contested != NULL)
+            item->contested[item->contested_count++] = hash;
         mine->next = (*link)->next;
     } else {
         s->claim_count++;
@@ -218,6 +238,8 @@ static void claim_all_locked(gf_sched *s, gf_item *item)
         return; /* whatever comes later waits for s->wild, and so for its claims */
     }
     item->claims = gf_calloc(count + 1, sizeof(gf_claim));
+    if (item->batch != NULL)
+        item->contested = gf_calloc(count + 1, sizeof(uint64_t));
     for (size_t i = 0; i < count; i++)
         claim_locked(s, item, claims[i]);
     if (item->chunk != NULL)
@@ -248,11 +270,20 @@ static bool room_locked(gf_sched *s, size_t bytes, gf_error *err)
     return !ending_locked(s) || say_why_locked(s, err);
 }
 
+/* Written in two, a batch costs twice the statements: not where most of it waits anyway. */
+static bool is_ready_locked(const gf_item *item)
+{
+    return item->blockers == 0 || (item->barriers == 0 && item->contested_count * 2 <= item->claim_count);
+}
+
 /* Rule C1: ready queues are kept in order of submission, writers get their work in order. */
 static void make_ready_locked(gf_sched *s, gf_item *item)
 {
     gf_item **link = &s->ready[item->lane];
 
+    if (item->queued || !is_ready_locked(item))
+        return;
+    item->queued = true;
     while (*link != NULL && (*link)->ticket < item->ticket)
         link = &(*link)->next_ready;
     item->next_ready = *link;
@@ -286,8 +317,7 @@ static void submit_locked(gf_sched *s, gf_item *item)
     s->bytes += item->bytes;
     append_locked(s, item);
     claim_all_locked(s, item);
-    if (item->blockers == 0)
-        make_ready_locked(s, item);
+    make_ready_locked(s, item);
     pthread_cond_broadcast(&s->changed);
 }
 
@@ -455,15 +485,55 @@ bool gf_sched_piece(gf_sched *s, gf_item *item)
     return true;
 }
 
+/* ms: when those behind the head roll back. */
+static uint64_t patience_ends_locked(const gf_sched *s)
+{
+    uint64_t usual = USUAL_TIMES * s->usual;
+    uint64_t patience = s->patience > usual ? s->patience : usual;
+
+    return s->turn_since + (patience < PATIENCE_MAX_MS ? patience : PATIENCE_MAX_MS);
+}
+
 static bool give_way_locked(gf_sched *s)
 {
     uint64_t now = gf_now_ms();
 
-    if (!s->head_blocked && now < s->turn_since + s->patience)
+    if (!s->head_blocked && now < patience_ends_locked(s))
         return false;
     if (s->gave_way == 0)
         s->gave_way = now;
     return true;
+}
+
+static bool is_its_turn_locked(const gf_sched *s, const gf_item *item)
+{
+    return item->lane != GF_LANE_STREAM || item->turn == s->turn; /* rule C2 */
+}
+
+static bool is_clear_locked(const gf_sched *s, const gf_item *item)
+{
+    (void)s;
+    return item->blockers == 0; /* rule C1 */
+}
+
+static void set_written_locked(gf_sched *s, gf_item *item, bool written)
+{
+    if (item->lane != GF_LANE_STREAM || item->written == written)
+        return;
+    item->written = written;
+    s->written += written ? 1 : -1U;
+}
+
+static gf_turn await_locked(gf_sched *s, gf_item *item, bool (*may_go)(const gf_sched *s, const gf_item *item))
+{
+    while (!ending_locked(s)) {
+        if (may_go(s, item))
+            return GF_TURN_COMMIT;
+        if (give_way_locked(s)) /* rule C2a */
+            return GF_TURN_AGAIN;
+        wait_until_locked(s, patience_ends_locked(s));
+    }
+    return GF_TURN_STOP;
 }
 
 gf_turn gf_sched_turn(gf_sched *s, gf_item *item)
@@ -471,23 +541,40 @@ gf_turn gf_sched_turn(gf_sched *s, gf_item *item)
     gf_turn answer;
 
     pthread_mutex_lock(&s->lock);
-    for (;;) {
-        if (ending_locked(s)) {
-            answer = GF_TURN_STOP;
-            break;
-        }
-        if (item->lane != GF_LANE_STREAM || item->turn == s->turn) { /* rule C2 */
-            answer = GF_TURN_COMMIT;
-            break;
-        }
-        if (give_way_locked(s)) { /* rule C2a */
-            answer = GF_TURN_AGAIN;
-            break;
-        }
-        wait_until_locked(s, s->turn_since + s->patience);
-    }
+    set_written_locked(s, item, true);
+    answer = await_locked(s, item, is_its_turn_locked);
     pthread_mutex_unlock(&s->lock);
     return answer;
+}
+
+gf_turn gf_sched_clear(gf_sched *s, gf_item *item)
+{
+    gf_turn answer;
+
+    pthread_mutex_lock(&s->lock);
+    answer = await_locked(s, item, is_clear_locked);
+    pthread_mutex_unlock(&s->lock);
+    return answer;
+}
+
+unsigned gf_sched_written(gf_sched *s)
+{
+    unsigned written;
+
+    pthread_mutex_lock(&s->lock);
+    written = s->written;
+    pthread_mutex_unlock(&s->lock);
+    return written;
+}
+
+bool gf_sched_blocked(gf_sched *s, gf_item *item)
+{
+    bool blocked;
+
+    pthread_mutex_lock(&s->lock);
+    blocked = item->blockers > 0;
+    pthread_mutex_unlock(&s->lock);
+    return blocked;
 }
 
 /* The head and chunks wait only for strangers' locks, so for a short time; the others for the head. */
@@ -504,6 +591,7 @@ bool gf_sched_again(gf_sched *s, gf_item *item)
     bool go;
 
     pthread_mutex_lock(&s->lock);
+    set_written_locked(s, item, false);
     s->retries++;
     for (unsigned i = 0; i < item->attempts && pause < BACKOFF_MAX_MS; i++)
         pause *= 2;
@@ -521,10 +609,19 @@ bool gf_sched_again(gf_sched *s, gf_item *item)
     return go;
 }
 
+static void learn_usual_locked(gf_sched *s, uint64_t took)
+{
+    uint64_t faded = s->usual - (s->usual + USUAL_TURNS - 1) / USUAL_TURNS;
+
+    s->usual = took > faded ? took : faded;
+}
+
 static void learn_patience_locked(gf_sched *s, uint64_t now)
 {
-    if (s->gave_way == 0)
+    if (s->gave_way == 0) {
+        learn_usual_locked(s, now - s->turn_since);
         return;
+    }
     if (now - s->gave_way < s->patience)
         s->patience = s->patience * 3 / 4;
     else
@@ -547,6 +644,7 @@ static void next_turn_locked(gf_sched *s, gf_item *item)
     s->gave_way = 0;
     s->head_blocked = false;
     s->running--;
+    set_written_locked(s, item, false);
 }
 
 void gf_sched_committed(gf_sched *s, gf_item *item)
@@ -558,8 +656,9 @@ void gf_sched_committed(gf_sched *s, gf_item *item)
     for (size_t i = 0; i < item->follower_count; i++) {
         gf_item *follower = item->followers[i];
 
-        if (--follower->blockers == 0)
-            make_ready_locked(s, follower);
+        follower->blockers--;
+        follower->barriers -= is_barrier(follower, item);
+        make_ready_locked(s, follower);
     }
     if (s->wild == item)
         s->wild = NULL;

@@ -19,6 +19,7 @@
 
 #include "batch_sql.h"
 #include "gfreplica/log.h"
+#include "overlap.h"
 
 enum {
     LOCK_WAIT_S = 2,     /* short: behind a wait there may be a circle that no server sees (rule C2a) */
@@ -344,17 +345,39 @@ static gf_sql_options sql_options(const gf_writer *w, size_t aim, bool single)
                             .single = single};
 }
 
-static bool write_batch(gf_writer *w, const gf_batch *b, bool single, gf_error *err)
+/* held: which changes wait, NULL when there are none; want: those or the others. */
+static bool write_changes(gf_writer *w, const gf_batch *b, bool single, const bool *held, bool want, gf_error *err)
 {
     gf_sql_options o = sql_options(w, BATCH_AIM, single);
     /* Without a marker a resume repeats changes, and then the counts mean nothing (rule R4). */
     struct run run = {.w = w, .single = single, .exact = b->exact && w->opt->marker != NULL};
 
+    o.held = held;
+    o.want = want;
     if (gf_batch_sql(b, &o, run_statement, &run, err))
         return true;
     if (b->first_gtid[0] != '\0')
         gf_fail_context(err, "transaction %s", b->first_gtid);
     return false;
+}
+
+/* Rule C1 by rows: what shares no claim with the batches before, and what does when they are committed. Without COMMIT
+   in *turn the second half was not written. */
+static bool write_batch(gf_writer *w, gf_item *item, bool single, gf_turn *turn, gf_error *err)
+{
+    const gf_batch *b = item->batch;
+    bool *held, ok;
+
+    if (!gf_sched_blocked(w->sched, item))
+        return write_changes(w, b, single, NULL, false, err);
+    held = gf_overlap(b, item->contested, item->contested_count);
+    ok = write_changes(w, b, single, held, false, err);
+    if (ok)
+        *turn = gf_sched_clear(w->sched, item);
+    if (ok && *turn == GF_TURN_COMMIT)
+        ok = write_changes(w, b, single, held, true, err);
+    free(held);
+    return ok;
 }
 
 static bool mark_batch(gf_writer *w, const gf_item *item, gf_error *err)
@@ -424,11 +447,13 @@ static bool write_chunk(gf_writer *w, const gf_chunk *c, bool single, gf_error *
     return ok;
 }
 
-static bool write_item(gf_writer *w, const gf_item *item, bool single, gf_error *err)
+/* All but COMMIT. *turn: COMMIT, or what the scheduler said in the middle of it. */
+static bool write_item(gf_writer *w, gf_item *item, bool single, gf_turn *turn, gf_error *err)
 {
+    *turn = GF_TURN_COMMIT;
     if (item->chunk != NULL)
         return write_chunk(w, item->chunk, single, err);
-    return write_batch(w, item->batch, single, err) && mark_batch(w, item, err);
+    return write_batch(w, item, single, turn, err) && (*turn != GF_TURN_COMMIT || mark_batch(w, item, err));
 }
 
 /* ---- commit ---- */
@@ -457,6 +482,8 @@ static bool commit(gf_writer *w, gf_item *item, uint64_t changes, gf_error *err)
         return false;
     announce(w, item, changes);
     gf_sched_committed(w->sched, item);
+    if (w->lane == GF_LANE_STREAM && w->opt->batch_gone != NULL)
+        w->opt->batch_gone(w->opt->ctx);
     return true;
 }
 
@@ -510,12 +537,13 @@ static bool run_item(gf_writer *w, gf_item *item, gf_error *err)
     for (;;) {
         gf_turn turn;
 
-        if (!write_item(w, item, attempts.single, err)) {
+        if (!write_item(w, item, attempts.single, &turn, err)) {
             if (!try_again(w, item, &attempts, err))
                 return false;
             continue;
         }
-        turn = gf_sched_turn(w->sched, item);
+        if (turn == GF_TURN_COMMIT)
+            turn = gf_sched_turn(w->sched, item);
         if (turn == GF_TURN_COMMIT) {
             if (commit(w, item, item->batch != NULL ? item->batch->count : 0, err))
                 return true;
@@ -536,7 +564,7 @@ static bool run_large(gf_writer *w, gf_item *item, gf_error *err)
         return false;
     for (;;) {
         changes += item->batch->count;
-        if (!write_batch(w, item->batch, false, err))
+        if (!write_changes(w, item->batch, false, NULL, false, err))
             return gf_fail_context(err, "large transaction");
         if (item->batch->ends)
             break;
@@ -573,8 +601,10 @@ static void gather(gf_writer *w, struct group *g, gf_item *first)
 
 static bool commit_together(gf_writer *w, const struct group *g, gf_error *err)
 {
+    gf_turn turn;
+
     for (unsigned i = 0; i < g->count; i++)
-        if (!write_item(w, g->items[i], false, err))
+        if (!write_item(w, g->items[i], false, &turn, err))
             return false;
     if (gf_sched_turn(w->sched, g->items[0]) != GF_TURN_COMMIT)
         return gf_fail(err, GF_ERR_STOPPED, "writing to the target was stopped");

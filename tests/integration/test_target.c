@@ -163,6 +163,7 @@ static gf_change *change(gf_batch *b, const gf_table *t, const gf_value *before,
 
     c->table = t;
     c->op = before == NULL ? GF_OP_INSERT : after == NULL ? GF_OP_DELETE : GF_OP_UPDATE;
+    c->claims_from = b->claim_count;
     if (before != NULL) {
         c->before_key = key_of(b, t, before, &text);
         gf_literal_where(&text, t, before);
@@ -175,6 +176,7 @@ static gf_change *change(gf_batch *b, const gf_table *t, const gf_value *before,
         c->tuple = kept(b, &text);
         claim(b, t, after);
     }
+    c->claims_to = b->claim_count;
     gf_buf_free(&text);
     return c;
 }

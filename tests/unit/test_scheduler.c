@@ -17,7 +17,7 @@ struct world {
     gf_sched *sched;
     uint64_t cells[CELLS]; /* written without a lock: the scheduler has to keep writers apart (TSan looks) */
     atomic_uint_least64_t last_turn;
-    atomic_uint again;
+    atomic_uint again, in_two;
     atomic_bool wrong_order;
     unsigned writer_count;
     gf_range ranges[3];
@@ -31,9 +31,67 @@ static void apply(uint64_t *cells, const uint64_t *claims, size_t count, uint64_
         cells[claims[i]] = cells[claims[i]] * 31 + id;
 }
 
-static void run_batch(struct world *w, gf_item *item, unsigned *seed)
+/* What a transaction has written, to roll it back. */
+struct undo {
+    uint64_t cells[CELLS], values[CELLS];
+    size_t count;
+};
+
+static void write_cell(struct world *w, struct undo *u, uint64_t cell, uint64_t id)
+{
+    u->cells[u->count] = cell;
+    u->values[u->count++] = w->cells[cell];
+    apply(w->cells, &cell, 1, id);
+}
+
+static void roll_back(struct world *w, struct undo *u)
+{
+    while (u->count > 0) {
+        u->count--;
+        w->cells[u->cells[u->count]] = u->values[u->count];
+    }
+}
+
+static bool is_contested(const gf_item *item, uint64_t claim)
+{
+    for (size_t i = 0; i < item->contested_count; i++)
+        if (item->contested[i] == claim)
+            return true;
+    return false;
+}
+
+static void write_claims(struct world *w, struct undo *u, const gf_item *item, bool contested)
 {
     const gf_batch *b = item->batch;
+
+    for (size_t i = 0; i < b->claim_count; i++)
+        if (is_contested(item, b->claims[i]) == contested)
+            write_cell(w, u, b->claims[i], b->transactions);
+}
+
+/* As a writer does, up to COMMIT: in two, when something of it has to wait. */
+static gf_turn write_cells(struct world *w, struct undo *u, gf_item *item)
+{
+    gf_turn turn = GF_TURN_COMMIT;
+
+    if (item->batch->wild) {
+        for (uint64_t i = 0; i < CELLS; i++)
+            write_cell(w, u, i, item->batch->transactions);
+        return turn;
+    }
+    write_claims(w, u, item, false);
+    if (gf_sched_blocked(w->sched, item)) {
+        atomic_fetch_add(&w->in_two, 1);
+        turn = gf_sched_clear(w->sched, item);
+    }
+    if (turn == GF_TURN_COMMIT)
+        write_claims(w, u, item, true);
+    return turn;
+}
+
+static void run_batch(struct world *w, gf_item *item, unsigned *seed)
+{
+    struct undo u = {.count = 0};
 
     while (rand_r(seed) % 8 == 0) { /* lock conflicts */
         atomic_fetch_add(&w->again, 1);
@@ -41,22 +99,19 @@ static void run_batch(struct world *w, gf_item *item, unsigned *seed)
             return;
     }
     for (;;) {
-        gf_turn turn;
+        gf_turn turn = write_cells(w, &u, item);
 
         if (rand_r(seed) % 128 == 0)
             usleep(60000); /* longer than patience */
-        turn = gf_sched_turn(w->sched, item);
+        if (turn == GF_TURN_COMMIT)
+            turn = gf_sched_turn(w->sched, item);
         if (turn == GF_TURN_COMMIT)
             break;
+        roll_back(w, &u);
         if (turn == GF_TURN_STOP || !gf_sched_again(w->sched, item))
             return;
         atomic_fetch_add(&w->again, 1);
     }
-    if (b->wild)
-        for (uint64_t i = 0; i < CELLS; i++)
-            apply(w->cells, &i, 1, b->transactions);
-    else
-        apply(w->cells, b->claims, b->claim_count, b->transactions);
     if (atomic_exchange(&w->last_turn, item->turn) + 1 != item->turn)
         atomic_store(&w->wrong_order, true);
     gf_sched_committed(w->sched, item);
@@ -189,6 +244,7 @@ static void compare_with_serial(unsigned stream, unsigned copy, unsigned first_s
     ck_assert_uint_eq(retries, atomic_load(&w.again));
     stop(&w, threads);
     ck_assert(!atomic_load(&w.wrong_order));
+    ck_assert(stream == 1 || atomic_load(&w.in_two) > 0);
     ck_assert_mem_eq(w.cells, model, sizeof(model));
 }
 
@@ -237,6 +293,101 @@ START_TEST(take__keeps_the_last_writer_for_the_head)
     ck_assert_int_eq(gf_sched_turn(s, head), GF_TURN_COMMIT);
     gf_sched_committed(s, head);
     ck_assert_int_eq(gf_sched_turn(s, later), GF_TURN_COMMIT);
+    gf_sched_free(s);
+}
+END_TEST
+
+static gf_batch *batch_of(uint64_t first, uint64_t last)
+{
+    gf_batch *b = batch_with(first);
+
+    while (first++ < last)
+        gf_batch_claim(b, &first, 1);
+    return b;
+}
+
+START_TEST(clear__lets_go_when_those_before_are_committed)
+{
+    gf_sched *s = gf_sched_new(4, 1000);
+    gf_item *items[3];
+
+    ck_assert(gf_sched_batch(s, batch_of(1, 4), NULL));
+    ck_assert(gf_sched_batch(s, batch_of(4, 7), NULL));
+    ck_assert(gf_sched_batch(s, batch_of(6, 7), NULL)); /* all of it waits, so it is not ready */
+    ck_assert(gf_sched_batch(s, batch_of(8, 9), NULL));
+    for (int i = 0; i < 3; i++)
+        items[i] = gf_sched_take(s, GF_LANE_STREAM);
+    ck_assert(!gf_sched_blocked(s, items[0]));
+    ck_assert(gf_sched_blocked(s, items[1]));
+    ck_assert_uint_eq(items[1]->contested_count, 1);
+    ck_assert_uint_eq(items[1]->contested[0], 4);
+    ck_assert_uint_eq(items[2]->turn, 4);
+    gf_sched_committed(s, items[0]);
+    ck_assert_int_eq(gf_sched_clear(s, items[1]), GF_TURN_COMMIT);
+    ck_assert(!gf_sched_blocked(s, items[1]));
+    gf_sched_committed(s, items[1]);
+    ck_assert_uint_eq(gf_sched_take(s, GF_LANE_STREAM)->turn, 3);
+    gf_sched_free(s);
+}
+END_TEST
+
+START_TEST(clear__gives_way_to_a_head_that_is_blocked)
+{
+    gf_sched *s = gf_sched_new(2, 1000);
+    gf_item *head, *later;
+
+    ck_assert(gf_sched_batch(s, batch_of(1, 4), NULL));
+    ck_assert(gf_sched_batch(s, batch_of(4, 7), NULL));
+    head = gf_sched_take(s, GF_LANE_STREAM);
+    later = gf_sched_take(s, GF_LANE_STREAM);
+    ck_assert(gf_sched_again(s, head)); /* it ran into a lock */
+    ck_assert_int_eq(gf_sched_clear(s, later), GF_TURN_AGAIN);
+    gf_sched_committed(s, head);
+    ck_assert(gf_sched_again(s, later));
+    ck_assert_int_eq(gf_sched_clear(s, later), GF_TURN_COMMIT);
+    gf_sched_free(s);
+}
+END_TEST
+
+START_TEST(take__leaves_a_batch_that_shares_a_claim_with_a_chunk)
+{
+    gf_sched *s = gf_sched_new(2, 1000);
+    gf_range range = {0};
+    gf_chunk *c = gf_chunk_new(&range);
+    gf_item *chunk;
+
+    c->claims = gf_malloc(sizeof(*c->claims));
+    c->claims[0] = 4;
+    c->claim_count = 1;
+    ck_assert(gf_sched_chunk(s, c, NULL));
+    ck_assert(gf_sched_batch(s, batch_of(1, 4), NULL));
+    ck_assert(gf_sched_batch(s, batch_of(8, 9), NULL));
+    ck_assert_uint_eq(gf_sched_take(s, GF_LANE_STREAM)->turn, 2);
+    chunk = gf_sched_take(s, GF_LANE_COPY);
+    gf_sched_committed(s, chunk);
+    ck_assert_uint_eq(gf_sched_take(s, GF_LANE_STREAM)->turn, 1);
+    gf_sched_free(s);
+}
+END_TEST
+
+/* A busy server is slow with every batch: nobody is in anybody's way then. */
+START_TEST(turn__is_patient_where_heads_usually_take_long)
+{
+    gf_sched *s = gf_sched_new(2, 1000);
+    gf_item *head, *later;
+
+    ck_assert(gf_sched_batch(s, batch_with(1), NULL));
+    head = gf_sched_take(s, GF_LANE_STREAM);
+    usleep(60000);
+    gf_sched_committed(s, head);
+    ck_assert(gf_sched_batch(s, batch_with(1), NULL));
+    ck_assert(gf_sched_batch(s, batch_with(2), NULL));
+    head = gf_sched_take(s, GF_LANE_STREAM);
+    later = gf_sched_take(s, GF_LANE_STREAM);
+    ck_assert_uint_eq(head->turn, 2);
+    uint64_t since = gf_now_ms();
+    ck_assert_int_eq(gf_sched_turn(s, later), GF_TURN_AGAIN);
+    ck_assert_uint_ge(gf_now_ms() - since, 200);
     gf_sched_free(s);
 }
 END_TEST
@@ -385,6 +536,10 @@ int main(void)
     tcase_add_loop_test(tc, scheduler__equals_serial_application_with_many_writers, 0, 4);
     tcase_add_test(tc, scheduler__equals_serial_application_with_one_writer);
     tcase_add_test(tc, take__keeps_the_last_writer_for_the_head);
+    tcase_add_test(tc, take__leaves_a_batch_that_shares_a_claim_with_a_chunk);
+    tcase_add_test(tc, clear__lets_go_when_those_before_are_committed);
+    tcase_add_test(tc, clear__gives_way_to_a_head_that_is_blocked);
+    tcase_add_test(tc, turn__is_patient_where_heads_usually_take_long);
     tcase_add_test(tc, turn__gives_way_when_the_head_does_not_come_through);
     tcase_add_test(tc, piece__comes_one_after_the_other_in_bounded_memory);
     tcase_add_test(tc, fail__wakes_whoever_waits_with_the_first_error);
