@@ -76,6 +76,7 @@ typedef struct {
     unsigned readers, writers, copy_writers;
     unsigned chunk_bytes, chunk_ms; /* aim of a chunk's size and of its read time */
     unsigned range_rows;            /* tables larger than this are split into ranges */
+    unsigned max_source_load;       /* sessions running on the source beyond which the copy slows down; 0 = any */
     gf_copy_method copy_method;
     bool allow_existing;   /* AllowExistingTargetTable */
     bool allow_statements; /* statement-format changes of unselected tables do not stop the run */

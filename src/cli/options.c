@@ -196,6 +196,10 @@ const cli_option cli_options[] = {
     {.flag = "range-rows", .json = "RangeRows", .type = OPT_UINT, .initial = "200000", .offset = CONF(range_rows),
      .section = SECTION_COPY, .min = 1000, .max = UINT_MAX,
      .help = "tables larger than this are split into ranges of about so many rows"},
+    {.flag = "max-source-load", .json = "MaxSourceLoad", .type = OPT_UINT, .initial = "0",
+     .offset = CONF(max_source_load), .section = SECTION_COPY, .max = 100000,
+     .help = "while more sessions than this run on the source besides ours (Threads_running), the copy takes a tenth of"
+             " its time: one reader, which rests nine times as long as it reads; 0 = never"},
     {.flag = "copy-method", .json = "CopyMethod", .type = OPT_CHOICE, .initial = "auto", .offset = CONF(copy_method),
      .section = SECTION_COPY, .choices = copy_methods,
      .help = "how copied rows are written: LOAD DATA LOCAL, which costs the target a third less and needs its"

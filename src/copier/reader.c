@@ -2,7 +2,7 @@
 /*
  * reader.c - the reader threads.
  *
- * Each takes a range and reads chunk after chunk of it: turn (not paused, memory free) -> window (rule M1) -> view
+ * Each takes a range and reads chunk after chunk of it: turn (source at ease, not paused, memory free) -> window (rule M1) -> view
  * (M2) -> rows -> fence (M3) -> hand over. A chunk that fails is given up with its window and read again: nothing of
  * it has left the reader. What passes by itself (a lost link, a killed query, a lock wait) is tried again on a new
  * connection for up to retry_timeout; a definition that no longer fits is tried once more when the stream has passed
@@ -24,6 +24,7 @@
 #include "gfreplica/thread.h"
 #include "merger.h"
 #include "plan.h"
+#include "throttle.h"
 
 enum {
     LOOK_AGAIN_MS = 50, /* for a pause to end, for the last chunks to be merged */
@@ -45,12 +46,14 @@ typedef struct {
     size_t reserved, last_bytes;
     uint64_t failing_since; /* ms; 0: the last attempt went well */
     unsigned backoff;
+    uint64_t turn_since;     /* ms: it counts as reading; 0: it does not */
     const gf_table *refused; /* the definition that did not fit at the last attempt */
 } reader;
 
 struct gf_copier {
-    gf_copier_options opt; /* set before the threads start, like the next two */
+    gf_copier_options opt; /* set before the threads start, like the next three */
     reader *readers;       /* owned */
+    gf_throttle *throttle; /* owned */
     unsigned count;
 
     pthread_mutex_t lock; /* guards all below */
@@ -127,8 +130,8 @@ static bool paused(const gf_copier *c)
     return atomic_load(&c->opt.config->live.paused);
 }
 
-/* Waits until this reader may read. One chunk is always allowed, or a large one would never be read. */
-static bool take_turn(reader *r)
+/* Waits until there is room for a chunk. One is always allowed, or a large one would never be read. */
+static bool take_memory(reader *r)
 {
     gf_copier *c = r->copier;
     size_t need = r->last_bytes > c->opt.config->chunk_bytes ? r->last_bytes : c->opt.config->chunk_bytes;
@@ -223,6 +226,55 @@ static bool connect_reader(reader *r, gf_error *err)
         return true;
     disconnect(r);
     return false;
+}
+
+/* ---- the source's load ---- */
+
+/* What goes wrong here goes wrong with the chunk as well, and is told there. */
+static void ask_for_load(reader *r)
+{
+    gf_error ignored;
+    MYSQL_RES *res;
+    MYSQL_ROW row;
+
+    if (!connect_reader(r, &ignored))
+        return;
+    res = gf_server_query(r->db, "read the source's load", &ignored, "SHOW GLOBAL STATUS LIKE 'Threads_running'");
+    if (res == NULL) {
+        disconnect(r);
+        return;
+    }
+    if ((row = mysql_fetch_row(res)) != NULL)
+        gf_throttle_answer(r->copier->throttle, (unsigned)strtoul(row[1], NULL, 10));
+    mysql_free_result(res);
+}
+
+/* Waits until this reader may read, before a window is open: one that waits would grow. False when stopping. */
+static bool take_turn(reader *r)
+{
+    gf_copier *c = r->copier;
+
+    if (!take_memory(r))
+        return false;
+    for (;;) {
+        if (gf_throttle_asks(c->throttle, gf_now_ms()))
+            ask_for_load(r);
+        if (!paused(c) && gf_throttle_begin(c->throttle, gf_now_ms()))
+            break;
+        if (!pause_reader(c, LOOK_AGAIN_MS))
+            return false;
+    }
+    r->turn_since = gf_now_ms();
+    return true;
+}
+
+static void leave_turn(reader *r)
+{
+    uint64_t now = gf_now_ms();
+
+    if (r->turn_since != 0)
+        gf_throttle_end(r->copier->throttle, now, now - r->turn_since);
+    r->turn_since = 0;
 }
 
 /* ---- one chunk ---- */
@@ -380,7 +432,9 @@ static bool read_range(reader *r, gf_range *range, gf_error *err)
             ok = catch_up(r, w, err) || mend(r, t, err);
         else
             ok = serve_window(r, range, w, &a, err) || mend(r, t, err);
+        leave_turn(r);
     }
+    leave_turn(r);
     settle(r, 0);
     gf_position_free(&a);
     return ok;
@@ -441,6 +495,7 @@ static void free_copier(gf_copier *c)
 {
     pthread_cond_destroy(&c->changed);
     pthread_mutex_destroy(&c->lock);
+    gf_throttle_free(c->throttle);
     free(c->readers);
     free(c);
 }
@@ -470,6 +525,7 @@ bool gf_copier_start(gf_copier **out, const gf_copier_options *opt, gf_error *er
 
     c->opt = *opt;
     c->readers = gf_calloc(wanted, sizeof *c->readers);
+    c->throttle = gf_throttle_new(opt->config->max_source_load);
     pthread_mutex_init(&c->lock, NULL);
     gf_cond_init(&c->changed);
     gf_merger_on_thrown(opt->merger, on_thrown, c);
