@@ -42,7 +42,7 @@ static void end_servers(void)
 
 /* ---- counting ---- */
 
-enum { BYTES_IN, BYTES_OUT, WRITES, SELECTS, COMMITS, UPDATES, COUNTERS };
+enum { BYTES_IN, BYTES_OUT, WRITES, SELECTS, COMMITS, UPDATES, REPLACES, DELETES, COUNTERS };
 
 typedef struct {
     long long n[COUNTERS];
@@ -75,7 +75,9 @@ static counters read_counters(h_server *server, int way)
                    [WRITES] = status(server, writes),
                    [SELECTS] = status(server, "Com_select"),
                    [COMMITS] = status(server, "Com_commit"),
-                   [UPDATES] = status(server, "Com_update")}};
+                   [UPDATES] = status(server, "Com_update"),
+                   [REPLACES] = status(server, "Com_replace"),
+                   [DELETES] = status(server, "Com_delete")}};
 
     free(writes);
     return c;
@@ -166,23 +168,98 @@ START_TEST(budget__of_a_copy)
 }
 END_TEST
 
-/* While behind, transactions share a commit. */
+/* What the target gets when it has to catch up with what run_backlog does meanwhile. */
+static counters catch_up(int way, const char *db, const char *dir, void (*run_backlog)(int way))
+{
+    counters target;
+
+    make_tables(way, db);
+    follow_and_stop(way, db, dir);
+    run_backlog(way);
+    target = read_counters(targets[way], way);
+    move(way, db, dir);
+    target = spent(targets[way], way, &target);
+    ck_assert_uint_eq(h_compare(sources[way], targets[way], db), 0);
+    return target;
+}
+
+static void spread_transactions(int way)
+{
+    for (int i = 0; i < TRANSACTIONS; i++)
+        h_sql(sources[way], "UPDATE t%d SET k = k + 1 WHERE id = %d", i % TABLES, i * 7 % ROWS + 1);
+}
+
+/* While behind, transactions share a commit: the first few leave at once, the rest is less than one full batch. */
 START_TEST(budget__of_a_backlog)
 {
     char *db = h_format("behind%d", _i), *dir = h_path("checkpoints");
+    counters target = catch_up(_i, db, dir, spread_transactions);
+
+    within("bytes to the target for 400 transactions", target.n[BYTES_IN], 400LL * TRANSACTIONS);
+    within("statements of rows", target.n[REPLACES], 12LL * TABLES);
+    within("commits on the target", target.n[COMMITS], 12 + 10);
+    within("updates of the marker", target.n[UPDATES], 12 + 20);
+    free(dir);
+    free(db);
+}
+END_TEST
+
+static void hot_transactions(int way)
+{
+    for (int i = 0; i < TRANSACTIONS; i++)
+        h_sql(sources[way], "UPDATE t0 SET k = k + 1 WHERE id = %d", i % 10 + 1);
+}
+
+/* Of a row that was changed many times only the last image is written. */
+START_TEST(budget__of_a_backlog_of_hot_rows)
+{
+    char *db = h_format("hot%d", _i), *dir = h_path("checkpoints");
+    counters target = catch_up(_i, db, dir, hot_transactions);
+
+    within("bytes to the target for 400 transactions", target.n[BYTES_IN], 70LL * TRANSACTIONS);
+    within("statements of rows", target.n[REPLACES], 12 * 2);
+    within("commits on the target", target.n[COMMITS], 12 + 10);
+    free(dir);
+    free(db);
+}
+END_TEST
+
+enum { ONE_BY_ONE = 40 };
+
+static void wait_for_k(int way, long long k)
+{
+    double until = h_now() + 60;
+
+    while (h_number(targets[way], "SELECT k FROM t0 WHERE id = 1") != k && h_now() < until)
+        h_sleep(0.02);
+    ck_assert_int_eq(h_number(targets[way], "SELECT k FROM t0 WHERE id = 1"), k);
+}
+
+/* A transaction that comes alone costs its rows, the marker and a COMMIT. */
+START_TEST(budget__of_single_transactions)
+{
+    char *db = h_format("single%d", _i), *dir = h_path("checkpoints"), *conf;
     counters target;
+    h_run *run;
 
     make_tables(_i, db);
-    follow_and_stop(_i, db, dir);
-    for (int i = 0; i < TRANSACTIONS; i++)
-        h_sql(sources[_i], "UPDATE t%d SET k = k + 1 WHERE id = %d", i % TABLES, i * 7 % ROWS + 1);
+    conf = h_config(sources[_i], targets[_i], db, NULL);
+    run = start_job(_i, db, dir, conf);
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    h_sql(targets[_i], "USE %s", db);
     target = read_counters(targets[_i], _i);
-    move(_i, db, dir);
+    for (int i = 1; i <= ONE_BY_ONE; i++) {
+        h_sql(sources[_i], "UPDATE t0 SET k = %d WHERE id = 1", 1000000 + i);
+        wait_for_k(_i, 1000000 + i);
+    }
     target = spent(targets[_i], _i, &target);
-    within("bytes to the target", target.n[BYTES_IN], 200000);
-    within("commits on the target", target.n[COMMITS], 30);
-    within("updates of the marker", target.n[UPDATES], 40);
-    ck_assert_uint_eq(h_compare(sources[_i], targets[_i], db), 0);
+    within("statements of rows", target.n[REPLACES] + target.n[DELETES], ONE_BY_ONE);
+    within("commits on the target", target.n[COMMITS], 2LL * ONE_BY_ONE); /* once a second the position alone */
+    within("updates of the marker", target.n[UPDATES], 2LL * ONE_BY_ONE);
+    h_signal(run, SIGTERM);
+    ck_assert_int_eq(h_wait(run, 30), 3);
+    h_run_free(run);
+    free(conf);
     free(dir);
     free(db);
 }
@@ -199,6 +276,8 @@ int main(void)
     tcase_set_timeout(tc, 600);
     tcase_add_loop_test(tc, budget__of_a_copy, 0, WAYS);
     tcase_add_loop_test(tc, budget__of_a_backlog, 0, WAYS);
+    tcase_add_loop_test(tc, budget__of_a_backlog_of_hot_rows, 0, WAYS);
+    tcase_add_loop_test(tc, budget__of_single_transactions, 0, WAYS);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
