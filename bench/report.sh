@@ -36,13 +36,18 @@ medians() {
 # The base of a row: the fastest limit, and the most frugal one; else the peer that does best.
 tables() {
     medians | awk -F'\t' -v bars="$bars" '
-        BEGIN { split("copy4 copy1 mixed many index8 backlog hot delay", order, " ")
+        BEGIN { split("copy4 copy1 mixed many start index8 source linear-1000000 linear-10000000 backlog hot large delay", order, " ")
             title["copy4"] = "4 tables of sysbench rows"; title["copy1"] = "one table of sysbench rows"
             title["mixed"] = "mixed rows of about 1 KiB"; title["many"] = "tables of 50 rows"
             title["index8"] = "a table with 8 secondary indexes"
             title["backlog"] = "catching up with write-only transactions"
             title["hot"] = "the same, 90 % of them on 10 % of the rows"
             title["delay"] = "delay at 300 transactions a second"
+            title["start"] = "from the command to the stage copying"
+            title["source"] = "the source under sysbench read-write, 4 threads, meanwhile"
+            title["large"] = "the same changes in one transaction and in small ones"
+            title["linear-1000000"] = "one table of a million rows"
+            title["linear-10000000"] = "one table of ten million rows"
             printf "" > bars }
         { id = $1 SUBSEP $2; n[id]++; way[id, n[id]] = $3; for (i = 4; i <= 8; i++) v[id, $3, i] = $i; families[$1] }
         function base(id, column,    i, w, best, limit) {
@@ -61,6 +66,17 @@ tables() {
                 printf "| %s | %.1f | %.1f | %.1f |\n", w, v[id, w, 4], v[id, w, 5], v[id, w, 6]
             }
         }
+        function start_table(id,    i) {
+            print "| tables | seconds |\n|---|---|"
+            for (i = 1; i <= n[id]; i++) printf "| %d | %.1f |\n", v[id, way[id, i], 5], v[id, way[id, i], 4]
+        }
+        function source_table(id,    i, w) {
+            print "| beside | its transactions a second | of alone | its p95 ms |\n|---|---|---|---|"
+            for (i = 1; i <= n[id]; i++) {
+                w = way[id, i]
+                printf "| %s | %.0f | %.2f | %.1f |\n", w, v[id, w, 4], v[id, w, 4] / v[id, "alone", 4], v[id, w, 5]
+            }
+        }
         function table(f, r, id,    i, w, wall, cpu) {
             wall = base(id, 4); cpu = base(id, 5)
             print "| way | seconds | speed | all CPU s | frugality | its own CPU s | MiB |\n|---|---|---|---|---|---|---|"
@@ -76,7 +92,10 @@ tables() {
                 id = f SUBSEP order[o]
                 if (!(id in n)) continue
                 printf "\n### %s: %s (%d runs)\n\n", f, title[order[o]], v[id, way[id, 1], 8]
-                if (order[o] == "delay") delay_table(id); else table(f, order[o], id)
+                if (order[o] == "delay") delay_table(id)
+                else if (order[o] == "start") start_table(id)
+                else if (order[o] == "source") source_table(id)
+                else table(f, order[o], id)
         } }'
 }
 

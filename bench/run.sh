@@ -27,7 +27,8 @@ export GFREPLICA_RUN_DIR=${BENCH_DIR:-$(mktemp -d /tmp/gfreplica-bench-XXXXXX)}
 run=$GFREPLICA_RUN_DIR
 mkdir -p "$run" "$tools"
 
-rows=(copy4 copy1 mixed many index8 backlog hot delay)
+rows=(copy4 copy1 mixed many start index8 source backlog hot large delay)
+if ((full)); then rows+=(linear); fi
 
 # --- servers ---------------------------------------------------------------------------------------------------------
 
@@ -269,6 +270,88 @@ row_index8() {
     each_round copy_round index8
 }
 
+# From the command to the stage "copying" with thousands of tables: definitions read, tables made.
+start_round() { # TABLES
+    local since pid
+
+    empty_target bench
+    "$bin" --checkpoint-dir "$run/state" --source "$(url_of src)" --target "$(url_of tgt)" --databases bench \
+        2>"$run/follow.log" >/dev/null &
+    pid=$!
+    since=$EPOCHREALTIME
+    until grep -q 'stage copying' "$run/follow.log" || ! kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+    record start "gfreplica" "$(awk -v a="$since" -v b="$EPOCHREALTIME" -v n="$1" 'BEGIN { printf "%.2f\t%d\t0\t0", b - a, n }')"
+    kill -KILL "$pid"
+    wait "$pid" 2>/dev/null || true
+}
+
+row_start() {
+    data_many "$(scaled 10000)"
+    each_round start_round "$(scaled 10000)"
+}
+
+# A million rows and ten: the ratio of their speeds to the limit's of the same size should be the same.
+row_linear() {
+    local size
+
+    for size in 1000000 10000000; do
+        data_sysbench 1 "$size"
+        way_limit "linear-$size" load 2
+        way_limit "linear-$size" load 4
+        way_gfreplica "linear-$size" gfreplica
+    done
+}
+
+# --- the source's own work ---
+
+# Copy after copy, as long as the source is measured.
+again_and_again() { # COMMAND...
+    while :; do "$@" >/dev/null 2>&1 || true; done
+}
+
+copy_once() { # ARGUMENT...
+    rm -rf "$run/state"
+    sql tgt "DROP DATABASE IF EXISTS bench; DROP DATABASE IF EXISTS _gfreplica"
+    exec "$bin" --checkpoint-dir "$run/state" --source "$(url_of src)" --target "$(url_of tgt)" --databases bench \
+        --automatic-cutover "$@"
+}
+
+dump_once() {
+    rm -rf "$run/dump"
+    exec mydumper -u root -S "$run/src/socket.sock" -B bench -t 2 -r 100000 -o "$run/dump"
+}
+
+source_beside() { # WAY [COMMAND...]
+    local way=$1 pid=
+
+    shift
+    if (($# > 0)); then
+        setsid bash -c "$(declare -p bin run family repo); $(declare -f again_and_again copy_once dump_once sql url_of port_of)
+            cd \"\$repo\"; f() { ($*); }; again_and_again f" &
+        pid=$!
+        sleep 1
+    fi
+    sysbench_on src 4 "$(scaled 250000)" oltp_read_write --threads=4 --time=$((full ? 60 : 15)) run
+    if [[ -n $pid ]]; then
+        kill -KILL -- "-$pid"
+        wait "$pid" 2>/dev/null || true
+    fi
+    record source "$way" "$(awk '/transactions:/ { gsub(/[(]/, ""); t = $3 } /95th percentile:/ { p = $3 }
+        END { printf "%s\t%s\t0\t0", t, p }' "$run/sysbench.log")"
+}
+
+source_round() {
+    source_beside alone
+    source_beside gfreplica copy_once
+    source_beside gfreplica-sparing copy_once --max-source-load 1
+    source_beside mydumper dump_once
+}
+
+row_source() {
+    data_sysbench 4 "$(scaled 250000)"
+    each_round source_round
+}
+
 stop_native() { sql native "$([[ $family == mariadb ]] && echo STOP SLAVE || echo STOP REPLICA)"; }
 
 # A replica that has all that the source has now.
@@ -347,6 +430,32 @@ row_backlog() {
 row_hot() {
     data_backlog
     each_round backlog_round hot "$(scaled 50000)" --rand-type=special --rand-spec-pct=10 --rand-spec-res=90
+}
+
+# The same changes in one transaction and in transactions of ten rows.
+large_round() { # ROWS
+    local way low
+
+    for way in one-transaction many-small; do
+        start_following
+        kill -TERM "$following"
+        wait "$following" || true
+        if [[ $way == one-transaction ]]; then
+            sql src "UPDATE bench.sbtest1 SET k = k + 1, c = REVERSE(c)"
+        else
+            for ((low = 0; low < $1; low += 10)); do
+                echo "UPDATE sbtest1 SET k = k + 1, c = REVERSE(c) WHERE id > $low AND id <= $((low + 10));"
+            done | mariadb --no-defaults -uroot -S "$run/src/socket.sock" bench
+        fi
+        measured large "$way" "$bin" --checkpoint-dir "$run/state" --source "$(url_of src)" --target "$(url_of tgt)" \
+            --databases bench --automatic-cutover
+    done
+}
+
+row_large() {
+    fresh_source
+    sysbench_on src 1 "$(scaled 500000)" oltp_write_only prepare
+    each_round large_round "$(scaled 500000)"
 }
 
 delay_of() { # WAY SERVER
