@@ -76,7 +76,7 @@ static void mask_signals(int how)
     pthread_sigmask(how, &set, NULL);
 }
 
-static int run(gf_cli *cli)
+static int run(gf_cli *cli, int (*what)(gf_job *job))
 {
     gf_job *job = gf_job_new(&cli->config);
     pthread_t signals;
@@ -88,7 +88,7 @@ static int run(gf_cli *cli)
         gf_job_free(job);
         return GF_EXIT_FAILED;
     }
-    code = gf_job_run(job);
+    code = what(job);
     pthread_cancel(signals); /* sigwait is a cancellation point and it owns nothing */
     pthread_join(signals, NULL);
     gf_job_free(job);
@@ -153,6 +153,8 @@ static int status(gf_cli *cli)
         fprintf(stderr, "gfreplica: %s holds no checkpoint\n", dir);
         return GF_EXIT_USAGE;
     }
+    if (!gf_status_alive(&s))
+        gf_job_ask_source(&cli->config, &s);
     if (cli->json)
         gf_control_status_json(&text, &s);
     else
@@ -238,10 +240,11 @@ static int docs(gf_cli *cli)
 
 static int execute(gf_cli *cli)
 {
-    if (cli->command != GF_CMD_RUN)
+    if (cli->command != GF_CMD_RUN && cli->command != GF_CMD_RECEIVE)
         mask_signals(SIG_UNBLOCK);
     switch (cli->command) {
-    case GF_CMD_RUN: return run(cli);
+    case GF_CMD_RUN: return run(cli, gf_job_run);
+    case GF_CMD_RECEIVE: return run(cli, gf_job_receive);
     case GF_CMD_CHECK: return check(cli);
     case GF_CMD_STATUS: return status(cli);
     case GF_CMD_CUTOVER: return request(cli, "cutover");

@@ -13,6 +13,7 @@
 typedef enum {
     GF_CMD_RUN,
     GF_CMD_CHECK,
+    GF_CMD_RECEIVE,
     GF_CMD_STATUS,
     GF_CMD_CUTOVER,
     GF_CMD_PAUSE,

@@ -91,6 +91,7 @@ typedef struct {
 
     /* limits */
     size_t memory_bytes;              /* queues and batches in all */
+    size_t relay_bytes;               /* most of the relay on disk */
     unsigned batch_rows, batch_bytes; /* row changes, bytes of one target transaction while behind */
     unsigned retry_timeout;           /* seconds a transient fault is ridden through */
     unsigned cutover_timeout;

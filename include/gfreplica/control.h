@@ -30,6 +30,10 @@ void gf_control_progress_json(gf_buf *out, const gf_state *s, const char *custom
 /* For people: stage, tables, lag, rate, ETA, the last stop's cause, what to do next. Some 30 lines at most. Appended. */
 void gf_control_status_text(gf_buf *out, const gf_state *s);
 
+/* Does the process that wrote this state still run here? A process id may have been given to another program
+   since: good enough for a status, no ground for a decision. */
+bool gf_status_alive(const gf_state *s);
+
 /* POST {"Payload": payload_json}, the configured payload when that is NULL; true on status 200, no redirects, 10 s in
    all. https is verified against the system's certificates. CONFIG error for a URI or certificate that is wrong, RETRY
    for the rest. */

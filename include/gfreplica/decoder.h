@@ -90,6 +90,7 @@ GF_MUST_CHECK bool gf_decoder_feed(gf_decoder *d, gf_slice event, gf_error *err)
 void gf_decoder_reset(gf_decoder *d, const gf_position *from);
 /* Position after the last complete transaction fed. Borrowed until the next feed. */
 const gf_position *gf_decoder_position(const gf_decoder *d);
+bool gf_decoder_inside(const gf_decoder *d); /* a transaction has begun and not ended */
 void gf_decoder_free(gf_decoder *d);
 
 /*

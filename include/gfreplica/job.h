@@ -25,12 +25,16 @@ typedef enum {
 
 gf_job *gf_job_new(gf_config *config); /* borrows config */
 int gf_job_run(gf_job *j);             /* returns a gf_exit */
+int gf_job_receive(gf_job *j);         /* only fills the relay, needs no target; likewise */
 void gf_job_free(gf_job *j);
 
 void gf_job_stop(gf_job *j, const char *why); /* at the next transaction boundary; twice: at once */
 void gf_job_cutover(gf_job *j);               /* as if AutomaticCutover had been set; a resumed run goes on with it */
 void gf_job_no_cutover(gf_job *j);            /* what gf_job_cutover asked for is forgotten */
 void gf_job_pause(gf_job *j, bool paused);
+/* For the status of a job that does not run: asks its source, where the configuration names one that answers, how long it
+   will keep what the job needs. */
+void gf_job_ask_source(const gf_config *c, gf_state *s);
 /* A copy of the current state, without table schemas. Owned by the caller (gf_state_free). */
 void gf_job_state(gf_job *j, gf_state *out);
 

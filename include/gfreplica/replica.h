@@ -37,12 +37,19 @@ GF_MUST_CHECK bool gf_replica_same_place(bool *found, MYSQL *source, const gf_se
 /* Is what we need still there? GONE, naming what is missing, what is there, and the retention setting. */
 GF_MUST_CHECK bool gf_replica_available(MYSQL *source, const gf_server_info *info, const gf_position *from,
                                         gf_error *err);
+/* How long the source keeps a binlog file after its last event, in seconds; 0: for ever, as far as age goes. */
+GF_MUST_CHECK bool gf_replica_retention(uint64_t *seconds, MYSQL *source, gf_error *err);
+/* *found: the source has that binlog file; *newest: it is the one that is being written. */
+GF_MUST_CHECK bool gf_replica_has_file(bool *found, bool *newest, MYSQL *source, const gf_server_info *info,
+                                       const char *file, gf_error *err);
 GF_MUST_CHECK bool gf_replica_open(gf_replica **out, const gf_replica_options *opt, const gf_position *from,
                                    gf_error *err);
 
 /* The next event: header and body, checksum verified and cut off; borrowed until the next read.
    Heartbeats are handed out too (types 27 and 41). RETRY when the link broke, STOPPED after gf_replica_stop. */
 GF_MUST_CHECK bool gf_replica_read(gf_slice *event, gf_replica *r, gf_error *err);
+/* Has more of the stream arrived already? A guess that may be wrong both ways, for who gathers before writing. */
+bool gf_replica_pending(gf_replica *r);
 void gf_replica_stop(gf_replica *r);
 void gf_replica_close(gf_replica *r); /* NULL is fine */
 

@@ -72,8 +72,18 @@ typedef struct {
     double lag_seconds; /* < 0: not known */
     uint64_t lag_bytes; /* source binlog end - applied, when in the same file or its successors */
     double eta_seconds; /* < 0: not known */
+    /* The relay: what of the source's binlog has been received, and how long the source keeps what comes next. */
+    uint64_t relay_bytes;
+    bool relay_full;                        /* receiving waits for room */
+    bool receiving;                         /* the running process does nothing else */
+    char received_file[GF_BINLOG_NAME_MAX]; /* "": nothing is known */
+    uint64_t received_offset;
+    uint64_t needed_ms;      /* wall clock: up to then, at least, the source was writing that file */
+    bool retention_known;    /* source_keeps_s is */
+    uint64_t source_keeps_s; /* how long it keeps a file after that; 0: for ever */
+    bool needed_gone;        /* asked: it has purged that file; not kept in the checkpoint */
     bool paused, automatic_cutover;
-    bool cutover_requested;   /* by `gfreplica cutover`: a resumed run goes on with it */
+    bool cutover_requested; /* by `gfreplica cutover`: a resumed run goes on with it */
 } gf_state;
 
 void gf_state_free(gf_state *s); /* back to {0} */

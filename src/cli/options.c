@@ -214,6 +214,9 @@ const cli_option cli_options[] = {
 
     {.flag = "memory", .json = "MemoryLimit", .type = OPT_SIZE, .initial = "96M", .offset = CONF(memory_bytes),
      .section = SECTION_LIMITS, .help = "queues and batches in all; at least 16M"},
+    {.flag = "relay-limit", .json = "RelayLimit", .type = OPT_SIZE, .initial = "16G", .offset = CONF(relay_bytes),
+     .section = SECTION_LIMITS,
+     .help = "disk that received and not yet applied events may take in the checkpoint directory; at least 1M"},
     {.flag = "batch-rows", .json = "BinlogEventBatchSize", .type = OPT_UINT, .initial = "1000",
      .offset = CONF(batch_rows), .section = SECTION_LIMITS, .min = 1, .max = 1000000,
      .help = "most row changes that share one target transaction while behind"},

@@ -311,6 +311,8 @@ static bool settle_names(const gf_config *c, gf_error *err)
         return gf_fail(err, GF_ERR_CONFIG, "--marker-database: a name of 1 to 64 bytes");
     if (c->memory_bytes < (size_t)16 << 20)
         return gf_fail(err, GF_ERR_CONFIG, "--memory: at least 16M");
+    if (c->relay_bytes < (size_t)1 << 20)
+        return gf_fail(err, GF_ERR_CONFIG, "--relay-limit: at least 1M");
     if (c->server_uuid != NULL &&
         (strlen(c->server_uuid) != 36 || strspn(c->server_uuid, "0123456789abcdefABCDEF-") != 36))
         return gf_fail(err, GF_ERR_CONFIG, "--server-uuid: \"%.40s\" is no UUID", c->server_uuid);

@@ -64,6 +64,14 @@ bool gf_status_alive(const gf_state *s)
            (kill((pid_t)s->pid, 0) == 0 || errno == EPERM);
 }
 
+bool gf_status_kept(uint64_t *until_ms, const gf_state *s)
+{
+    if (s->stage == GF_STAGE_DONE || s->received_file[0] == '\0' || !s->retention_known)
+        return false;
+    *until_ms = s->source_keeps_s == 0 ? 0 : s->needed_ms + 1000 * s->source_keeps_s;
+    return s->source_keeps_s == 0 || s->needed_ms > 0;
+}
+
 /* The key up to which all rows are copied: ranges are read side by side, so this is the frontier of the first one
    that is not done. Empty when nothing is, or when the table is empty. */
 static gf_slice copied_up_to(const gf_state_table *t)
@@ -301,6 +309,28 @@ static void add_where(gf_buf *out, const char *position_key, const char *gtids_k
     gf_buf_free(&text);
 }
 
+static void add_receiving(gf_buf *out, const gf_state *s)
+{
+    uint64_t until = 0, now = gf_wall_ms();
+    bool known = gf_status_kept(&until, s);
+    gf_buf text = {0};
+
+    if (s->received_file[0] != '\0')
+        gf_buf_printf(&text, "%s:%" PRIu64, s->received_file, s->received_offset);
+    gf_jline_bytes(out, "ReceivedPosition", gf_slice_of(text.data, text.len));
+    gf_jline_bool(out, "ReceiveOnly", s->receiving);
+    gf_jline_uint(out, "RelayBytes", s->relay_bytes);
+    gf_jline_bool(out, "RelayFull", s->relay_full);
+    gf_jline_text(out, "NeededBinlog", s->received_file);
+    gf_jline_bool(out, "NeededBinlogGone", s->needed_gone);
+    if (known && until > 0)
+        add_time(out, "SourceKeepsUntil", until);
+    else
+        gf_jline_null(out, "SourceKeepsUntil");
+    add_known(out, "SourceKeepsSeconds", !known || until == 0 ? -1 : until < now ? 0 : (double)(until - now) / 1000);
+    gf_buf_free(&text);
+}
+
 static void add_ours(gf_buf *out, const gf_state *s)
 {
     gf_jline_text(out, "Job", s->job);
@@ -315,6 +345,7 @@ static void add_ours(gf_buf *out, const gf_state *s)
     add_known(out, "LagSeconds", s->lag_seconds);
     gf_jline_uint(out, "LagBytes", s->lag_bytes);
     add_known(out, "ETASeconds", s->eta_seconds);
+    add_receiving(out, s);
     gf_jline_uint(out, "RowsCopied", s->rows_copied);
     gf_jline_uint(out, "RowsEstimate", s->rows_estimate);
     gf_jline_real(out, "RowsPerSecond", s->rows_per_second);

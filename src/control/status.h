@@ -12,8 +12,8 @@ gf_table_progress gf_status_table(const gf_state_table *t);
 size_t gf_status_count(const gf_state *s, gf_table_progress progress); /* tables of that kind */
 uint64_t gf_status_rows(const gf_state_table *t);
 
-/* Does the process that wrote this state still run here? A process id may have been given to another program
-   since: good enough for a status, no ground for a decision. */
-bool gf_status_alive(const gf_state *s);
+/* How long the source will still keep what the job needs next: *until_ms, wall clock, at least; 0: for ever. False when
+   that is not known, or of no interest: the job is done. */
+bool gf_status_kept(uint64_t *until_ms, const gf_state *s);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "status.h"
 
@@ -73,6 +74,8 @@ static void add_stage(gf_buf *out, const gf_state *s)
         gf_buf_str(out, s->stage == GF_STAGE_DONE ? "\n" : ", not running\n");
         return;
     }
+    if (s->receiving)
+        gf_buf_str(out, ", receiving only");
     if (s->paused)
         gf_buf_str(out, ", paused");
     if (s->stage == GF_STAGE_COPYING && s->rows_estimate > 0 && s->rows_copied <= s->rows_estimate)
@@ -182,6 +185,46 @@ static void add_times(gf_buf *out, const gf_state *s)
     gf_buf_byte(out, '\n');
 }
 
+static void add_relay(gf_buf *out, const gf_state *s)
+{
+    if (s->received_file[0] == '\0' || s->stage == GF_STAGE_DONE)
+        return;
+    add_label(out, "received");
+    gf_buf_printf(out, "up to %s:%" PRIu64 ", relay ", s->received_file, s->received_offset);
+    add_bytes(out, s->relay_bytes);
+    gf_buf_str(out, s->relay_full ? ", full: the source has to keep the rest\n" : "\n");
+}
+
+/* What is not received yet has to be on the source still. */
+static void add_kept(gf_buf *out, const gf_state *s)
+{
+    uint64_t until, now = gf_wall_ms();
+    char text[64];
+    time_t seconds;
+    struct tm tm;
+
+    if (!gf_status_kept(&until, s) || (gf_status_alive(s) && s->lag_bytes == 0 && !s->relay_full))
+        return;
+    add_label(out, "source");
+    if (s->needed_gone) {
+        gf_buf_printf(out, "it has purged %s, which is needed next\n", s->received_file);
+        return;
+    }
+    if (until == 0) {
+        gf_buf_printf(out, "keeps %s, which is needed next, without limit of age\n", s->received_file);
+        return;
+    }
+    seconds = (time_t)(until / 1000);
+    strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", gmtime_r(&seconds, &tm));
+    if (until > now) {
+        gf_buf_printf(out, "keeps %s, which is needed next, until %s at least: ", s->received_file, text);
+        add_duration(out, (double)(until - now) / 1000);
+    } else {
+        gf_buf_printf(out, "may have purged %s, which is needed next, since %s", s->received_file, text);
+    }
+    gf_buf_byte(out, '\n');
+}
+
 static void add_saved(gf_buf *out, const gf_state *s)
 {
     uint64_t now = gf_wall_ms();
@@ -211,6 +254,11 @@ static bool is_final(const gf_state *s)
 static bool is_stopped(const gf_state *s)
 {
     return !gf_status_alive(s);
+}
+
+static bool is_receiving(const gf_state *s)
+{
+    return s->receiving;
 }
 
 static bool is_paused(const gf_state *s)
@@ -246,6 +294,7 @@ static const struct advice {
     {is_done, "nothing: the target has all; let the applications use it"},
     {is_final, "this job can't go on: mend the cause, then begin a new one with an empty checkpoint directory"},
     {is_stopped, "run the same command again: it goes on from here"},
+    {is_receiving, "it only pulls the source's binlog: stop it, then run the job, when the target is there"},
     {is_paused, "`gfreplica resume` when it may go on"},
     {is_cutting_over, "nothing: it applies what the source has written up to the final position, then ends"},
     {is_automatic, "nothing: it cuts over by itself when the copy is complete and the stream has caught up"},
@@ -265,6 +314,8 @@ void gf_control_status_text(gf_buf *out, const gf_state *s)
     add_stream(out, s);
     if (gf_status_alive(s))
         add_times(out, s);
+    add_relay(out, s);
+    add_kept(out, s);
     if (s->saved_ms > 0)
         add_saved(out, s);
     while (!next->applies(s))

@@ -7,6 +7,7 @@
  *   import.c    a state given with the command: does it fit, and what does it say of each table
  *   pipeline.c  the threads of one attempt: start, watch, stop; rule K
  *   cutover.c   the end position, callbacks, what is done after the last change
+ *   receiving.c the relay and the receiver, which outlive the attempts; receiving alone
  *   progress.c  lag, rates, ETA, the checkpoint
  */
 #ifndef GFREPLICA_JOB_INTERNAL_H
@@ -18,6 +19,7 @@
 #include "gfreplica/control.h"
 #include "gfreplica/copier.h"
 #include "gfreplica/job.h"
+#include "gfreplica/receiver.h"
 #include "gfreplica/target.h"
 #include "gfreplica/thread.h"
 #include "stream.h"
@@ -32,6 +34,7 @@ struct snapshot {
 struct gf_job {
     /* Set before any thread starts. */
     gf_config *config; /* borrowed */
+    bool receive_only; /* `gfreplica receive` */
 
     /* The main thread's alone. */
     gf_checkpoint *checkpoint;
@@ -40,19 +43,24 @@ struct gf_job {
     gf_plan *plan;
     gf_marker *marker; /* NULL without one */
     gf_server_info source_info, target_info;
-    MYSQL *source, *target; /* plain connections of the current attempt */
-    bool prepared;          /* catalog and plan are there: later attempts only connect again */
-    gf_state loaded;        /* from the checkpoint or an import; its schemas move to the catalog */
-    bool resumed;           /* loaded is there */
-    bool plan_ready;        /* catalog and plan are whole: the state may be saved */
-    bool had_attempt;       /* this process has started the pipeline before */
-    bool begun;             /* the target has our start position: from here on the marker decides */
-    gf_buf left_out;        /* objects that are not moved, for the summary */
-    gf_position start;      /* where the current attempt's stream starts */
-    uint64_t seq;           /* the marker's last sequence number */
-    gf_position first;      /* where a new job starts: taken before its schema is read */
-    atomic_bool xa_seen;    /* MariaDB: the source commits XA transactions, see copier/view.c */
-    gf_marker_xa *xas;      /* owned: prepared XA transactions when the attempt began */
+    MYSQL *source, *target;  /* plain connections of the current attempt */
+    gf_relay *relay;         /* from opening on; NULL in a dry run */
+    gf_receiver *receiver;   /* NULL while nobody receives */
+    gf_relay_reader *reader; /* the current attempt's stream reads it; NULL between attempts */
+    uint64_t next_retention_ms;
+    bool named;          /* server id and UUID are chosen: once a process */
+    bool prepared;       /* catalog and plan are there: later attempts only connect again */
+    gf_state loaded;     /* from the checkpoint or an import; its schemas move to the catalog */
+    bool resumed;        /* loaded is there */
+    bool plan_ready;     /* catalog and plan are whole: the state may be saved */
+    bool had_attempt;    /* this process has started the pipeline before */
+    bool begun;          /* the target has our start position: from here on the marker decides */
+    gf_buf left_out;     /* objects that are not moved, for the summary */
+    gf_position start;   /* where the current attempt's stream starts */
+    uint64_t seq;        /* the marker's last sequence number */
+    gf_position first;   /* where a new job starts: taken before its schema is read */
+    atomic_bool xa_seen; /* MariaDB: the source commits XA transactions, see copier/view.c */
+    gf_marker_xa *xas;   /* owned: prepared XA transactions when the attempt began */
     size_t xa_count;
     struct snapshot *snapshots; /* owned; written before the stream starts, then only read */
     size_t snapshot_count;
@@ -90,12 +98,26 @@ struct pipeline {
 };
 
 /* ---- start.c ---- */
-GF_MUST_CHECK bool gf_start_connect(gf_job *j, gf_error *err);  /* every attempt */
+GF_MUST_CHECK bool gf_start_source(gf_job *j, gf_error *err);   /* every attempt: connect, is it the one we know */
+GF_MUST_CHECK bool gf_start_target(gf_job *j, gf_error *err);   /* every attempt: connect */
 GF_MUST_CHECK bool gf_start_prepare(gf_job *j, gf_error *err);  /* once a process */
 GF_MUST_CHECK bool gf_start_position(gf_job *j, gf_error *err); /* every attempt: rules R1-R5 */
 void gf_start_disconnect(gf_job *j);
 void gf_start_snapshot(gf_job *j, const gf_table *t, const char *file, uint64_t offset); /* rule K */
 void gf_start_forget_xas(gf_job *j);
+
+/* ---- receiving.c ---- */
+GF_MUST_CHECK bool gf_receiving_open(gf_job *j, gf_error *err);
+/* The source is connected, the target may be away: pull on from where we were. */
+GF_MUST_CHECK bool gf_receiving_resume(gf_job *j, gf_error *err);
+/* j->start is known: j->reader stands there and the receiver runs. GONE when neither relay nor source has it. */
+GF_MUST_CHECK bool gf_receiving_from(gf_job *j, gf_error *err);
+void gf_receiving_close_reader(gf_job *j);
+bool gf_receiving_failed(gf_job *j, gf_error *err); /* the receiver has ended */
+GF_MUST_CHECK bool gf_receiving_tick(gf_job *j, const gf_position *source_end, gf_error *err); /* for status */
+void gf_receiving_passed(gf_job *j);           /* what the target has need not be kept */
+void gf_receiving_end(gf_job *j);              /* the process's end */
+bool gf_receive_run(gf_job *j, gf_error *err); /* until a stop or a failure: always false */
 
 /* ---- import.c ---- */
 bool gf_import_given(const gf_config *c);

@@ -163,18 +163,28 @@ static bool open_job(gf_job *j, gf_error *err)
     adopt_state(j);
     if (j->state.stage == GF_STAGE_DONE || j->config->dry_run)
         return true;
+    if (j->receive_only && !j->begun)
+        return gf_fail(err, GF_ERR_CONFIG,
+                       "%s holds no job that has begun: start one with gfreplica run, then it can be received for",
+                       j->config->checkpoint_dir);
     if (!gf_control_start(&j->control, j->config, j, err))
         return false;
     address = gf_control_address(j->control);
     snprintf(j->state.control, sizeof j->state.control, "%s", address);
-    return true;
+    return gf_receiving_open(j, err);
 }
 
 /* ---- attempts ---- */
 
 static bool attempt(gf_job *j, gf_error *err)
 {
-    if (!gf_start_connect(j, err) || !gf_start_prepare(j, err))
+    if (!gf_start_source(j, err))
+        return false;
+    if (j->receive_only)
+        return gf_receive_run(j, err);
+    if (j->begun && !j->config->dry_run && !gf_receiving_resume(j, err))
+        return false;
+    if (!gf_start_target(j, err) || !gf_start_prepare(j, err))
         return false;
     if (j->config->dry_run)
         return true;
@@ -185,8 +195,13 @@ static bool attempt(gf_job *j, gf_error *err)
 
 static uint64_t work_done(gf_job *j)
 {
+    gf_relay_status relay;
     uint64_t sum;
 
+    if (j->receive_only) {
+        gf_relay_look(j->relay, &relay);
+        return relay.events;
+    }
     pthread_mutex_lock(&j->lock);
     sum = j->state.rows_copied + j->state.transactions_applied;
     pthread_mutex_unlock(&j->lock);
@@ -387,6 +402,12 @@ static gf_exit end_well(gf_job *j)
     return GF_EXIT_DONE;
 }
 
+int gf_job_receive(gf_job *j)
+{
+    j->receive_only = true;
+    return gf_job_run(j);
+}
+
 int gf_job_run(gf_job *j)
 {
     gf_error err = {0};
@@ -405,6 +426,7 @@ int gf_job_run(gf_job *j)
     } else {
         code = ok ? end_well(j) : end_badly(j, &err);
     }
+    gf_receiving_end(j);
     gf_control_stop(j->control);
     j->control = NULL;
     gf_checkpoint_close(j->checkpoint);

@@ -155,13 +155,7 @@ static bool start_stream(struct pipeline *p, gf_error *err)
         .config = j->config,
         .source = &j->source_info,
         .catalog = j->catalog,
-        .replica = {.server = &j->config->source,
-                    .info = &j->source_info,
-                    .server_id = j->state.our_server_id,
-                    .uuid = j->state.our_uuid,
-                    .report_host = j->config->report_host,
-                    .report_port = j->config->report_port,
-                    .heartbeat_ms = j->config->heartbeat_ms},
+        .reader = j->reader,
         .from = &j->start,
         .applier = p->applier,
         .plan = j->plan,
@@ -224,6 +218,7 @@ static void stop(struct pipeline *p)
     p->copier = NULL;
     gf_stream_free(p->stream);
     p->stream = NULL;
+    gf_receiving_close_reader(p->job);
     gf_position_free(&p->exact_after);
     gf_position_free(&p->copied_at);
     gf_position_free(&p->source_end);
@@ -235,7 +230,7 @@ static bool failed(struct pipeline *p, gf_error *err)
 {
     /* A writer's error is the cause where the stream merely could not hand over. */
     return gf_applier_failed(p->applier, err) || gf_stream_failed(p->stream, err) ||
-           (p->copier != NULL && gf_copier_failed(p->copier, err));
+           (p->copier != NULL && gf_copier_failed(p->copier, err)) || gf_receiving_failed(p->job, err);
 }
 
 static bool applied(gf_job *j, const gf_position *pos)
@@ -258,7 +253,7 @@ static void complete_copy(struct pipeline *p)
         return;
     if (p->copied_at.file[0] == '\0')
         gf_stream_scheduled(p->stream, &p->copied_at);
-    if (!gf_stream_linked(p->stream) || !applied(p->job, &p->copied_at) || !applied(p->job, &p->exact_after))
+    if (!gf_receiver_linked(p->job->receiver) || !applied(p->job, &p->copied_at) || !applied(p->job, &p->exact_after))
         return;
     p->copy_complete = true;
     gf_stream_exact(p->stream, true);

@@ -225,6 +225,9 @@ static bool poll_source(struct pipeline *p, gf_error *err)
     if (!gf_server_binlog_end(&p->source_end, j->source, &j->source_info, err))
         return false;
     p->has_end = true;
+    if (!gf_receiving_tick(j, &p->source_end, err))
+        return false;
+    gf_receiving_passed(j);
     pthread_mutex_lock(&j->lock);
     gf_position_copy(&at, &j->state.position);
     pthread_mutex_unlock(&j->lock);

@@ -2,7 +2,8 @@
 /*
  * start.c - everything between the command and the first thread.
  *
- *   connect   both servers, what they are; another server behind the same address is noticed
+ *   source    connect, who it is: another server behind the same address is noticed; from here on the receiver may run
+ *   target    connect
  *   prepare   once a process: catalog (source or checkpoint), preflight
  *   position  every attempt: the marker is read with a lock (rule R3) and decides where the stream starts and what
  *             of each table is copied; a new job gets its start position (S1-S3), tables, plan and marker (S6)
@@ -122,10 +123,71 @@ static bool check_identity(gf_job *j, gf_error *err)
     return true;
 }
 
-bool gf_start_connect(gf_job *j, gf_error *err)
+/* ---- who we are ---- */
+
+static void make_uuid(char out[40])
 {
-    if (!connect_one(&j->source, j, 0, &j->config->source, &j->source_info, err) ||
-        !connect_one(&j->target, j, 1, &j->config->target, &j->target_info, err))
+    uint8_t b[16];
+
+    if (getrandom(b, sizeof b, 0) != (ssize_t)sizeof b)
+        gf_oom();
+    b[6] = (uint8_t)((b[6] & 0x0f) | 0x40); /* version 4, RFC 4122 */
+    b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
+    snprintf(out, 40, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3],
+             b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+}
+
+/* MariaDB lists a replica that was killed until two of its heartbeats could not be delivered: a resumed job may meet
+   itself there. */
+static bool insist_on_id(gf_job *j, gf_error *err)
+{
+    uint64_t until = gf_now_ms() + 3ULL * j->config->heartbeat_ms;
+
+    for (;;) {
+        if (gf_replica_choose_id(&j->state.our_server_id, j->source, &j->source_info, j->config->server_id,
+                                 j->state.our_uuid, err))
+            return true;
+        if (err->kind != GF_ERR_CONFIG || !j->resumed || gf_now_ms() >= until)
+            return false;
+    }
+}
+
+/* An id that we chose ourselves is chosen again: the same UUID comes to the same one, or to the next while the source
+   still lists what a kill has left of us. */
+static bool choose_replica(gf_job *j, gf_error *err)
+{
+    const gf_config *c = j->config;
+
+    if (c->server_uuid != NULL)
+        snprintf(j->state.our_uuid, sizeof j->state.our_uuid, "%s", c->server_uuid);
+    else if (j->state.our_uuid[0] == '\0')
+        make_uuid(j->state.our_uuid);
+    if (c->server_id != 0)
+        return insist_on_id(j, err);
+    return gf_replica_choose_id(&j->state.our_server_id, j->source, &j->source_info, 0, j->state.our_uuid, err);
+}
+
+static bool same_config(gf_job *j, gf_error *err)
+{
+    const char *digest = j->config->digest;
+
+    if (j->resumed && j->loaded.config_digest[0] != '\0' && strcmp(digest, j->loaded.config_digest) != 0)
+        return gf_fail(err, GF_ERR_CONFIG,
+                       "the state in %s belongs to a job with other servers, databases, tables or renames: use its "
+                       "configuration, or another checkpoint directory",
+                       j->loaded.imported && gf_import_given(j->config) ? "the given dump" : j->config->checkpoint_dir);
+    memcpy(j->state.config_digest, digest, sizeof j->state.config_digest);
+    return true;
+}
+
+bool gf_start_target(gf_job *j, gf_error *err)
+{
+    return connect_one(&j->target, j, 1, &j->config->target, &j->target_info, err);
+}
+
+bool gf_start_source(gf_job *j, gf_error *err)
+{
+    if (!connect_one(&j->source, j, 0, &j->config->source, &j->source_info, err))
         return false;
     pthread_mutex_lock(&j->lock);
     j->state.flavor = j->source_info.flavor;
@@ -138,7 +200,8 @@ bool gf_start_connect(gf_job *j, gf_error *err)
     j->config->filter.fold_case = j->source_info.lower_case != 0;
     if (j->state.source_identity[0] == '\0')
         memcpy(j->state.source_identity, j->source_info.identity, sizeof j->state.source_identity);
-    return true;
+    j->named = j->named || (same_config(j, err) && choose_replica(j, err));
+    return j->named;
 }
 
 /* ---- where a new job starts ---- */
@@ -203,61 +266,6 @@ static bool new_position(gf_position *out, gf_job *j, gf_error *err)
 
 /* ---- once a process ---- */
 
-static void make_uuid(char out[40])
-{
-    uint8_t b[16];
-
-    if (getrandom(b, sizeof b, 0) != (ssize_t)sizeof b)
-        gf_oom();
-    b[6] = (uint8_t)((b[6] & 0x0f) | 0x40); /* version 4, RFC 4122 */
-    b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-    snprintf(out, 40, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3],
-             b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
-}
-
-/* MariaDB lists a replica that was killed until two of its heartbeats could not be delivered: a resumed job may meet
-   itself there. */
-static bool insist_on_id(gf_job *j, gf_error *err)
-{
-    uint64_t until = gf_now_ms() + 3ULL * j->config->heartbeat_ms;
-
-    for (;;) {
-        if (gf_replica_choose_id(&j->state.our_server_id, j->source, &j->source_info, j->config->server_id,
-                                 j->state.our_uuid, err))
-            return true;
-        if (err->kind != GF_ERR_CONFIG || !j->resumed || gf_now_ms() >= until)
-            return false;
-    }
-}
-
-/* An id that we chose ourselves is chosen again: the same UUID comes to the same one, or to the next while the source
-   still lists what a kill has left of us. */
-static bool choose_replica(gf_job *j, gf_error *err)
-{
-    const gf_config *c = j->config;
-
-    if (c->server_uuid != NULL)
-        snprintf(j->state.our_uuid, sizeof j->state.our_uuid, "%s", c->server_uuid);
-    else if (j->state.our_uuid[0] == '\0')
-        make_uuid(j->state.our_uuid);
-    if (c->server_id != 0)
-        return insist_on_id(j, err);
-    return gf_replica_choose_id(&j->state.our_server_id, j->source, &j->source_info, 0, j->state.our_uuid, err);
-}
-
-static bool same_config(gf_job *j, gf_error *err)
-{
-    const char *digest = j->config->digest;
-
-    if (j->resumed && j->loaded.config_digest[0] != '\0' && strcmp(digest, j->loaded.config_digest) != 0)
-        return gf_fail(err, GF_ERR_CONFIG,
-                       "the state in %s belongs to a job with other servers, databases, tables or renames: use its "
-                       "configuration, or another checkpoint directory",
-                       j->loaded.imported && gf_import_given(j->config) ? "the given dump" : j->config->checkpoint_dir);
-    memcpy(j->state.config_digest, digest, sizeof j->state.config_digest);
-    return true;
-}
-
 /* The schema that was in force at the position, not today's: from the checkpoint where it has one. */
 static bool load_catalog(gf_job *j, gf_error *err)
 {
@@ -300,8 +308,6 @@ bool gf_start_prepare(gf_job *j, gf_error *err)
 {
     if (j->prepared)
         return true;
-    if (!same_config(j, err) || !choose_replica(j, err))
-        return false;
     /* The position first: what alters a definition after it is in the stream. */
     if (!j->begun && !j->loaded.imported && !new_position(&j->first, j, err))
         return false;
@@ -631,11 +637,9 @@ bool gf_start_position(gf_job *j, gf_error *err)
     j->begun = true;
     if (gf_stage_now(j) == GF_STAGE_DONE)
         return true;
-    if (!gf_replica_available(j->source, &j->source_info, &j->start, err) || !plan_rest(j, err))
-        return false;
-    if (!look_for_xa(j, err))
-        return false;
     j->source_info.gtids = j->source_info.gtids && (j->start.gtids != NULL || j->start.maria.count > 0);
+    if (!gf_receiving_from(j, err) || !plan_rest(j, err) || !look_for_xa(j, err))
+        return false;
     pthread_mutex_lock(&j->lock);
     gf_position_copy(&j->state.position, &j->start);
     j->state.rows_copied = j->state.rows_estimate = 0;

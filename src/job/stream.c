@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stream.c - two threads: the receiver fills a queue, the stream thread empties it.
+ * stream.c - from events to batches: one thread that reads the relay.
  *
- *   receiver: gf_replica_read -> queue          (ends with the link, an error or a stop)
- *   stream:   queue -> decoder -> on_* (sink) -> builder -> applier
- *                                 \-> merger: windows, fences, due chunks -> applier
+ *   relay -> decoder -> on_* (sink) -> builder -> applier
+ *                          \-> merger: windows, fences, due chunks -> applier
  *
  * When a batch is sent. At once while few batches are under way, so that an idle link adds no delay; else it keeps
- * growing until it is full or a batch in flight is committed (gf_stream_batch_done kicks the queue). So the worse
+ * growing until it is full or a batch in flight is committed (gf_stream_batch_done kicks the reader). So the worse
  * the target keeps up, the more transactions share one commit. Commits follow each other, so a batch that is written
  * and waits for its own holds the next one back too: sent now it would only wait behind it, smaller.
  */
@@ -18,7 +17,6 @@
 
 #include "builder.h"
 #include "gfreplica/log.h"
-#include "gfreplica/queue.h"
 #include "gfreplica/thread.h"
 #include "xa.h"
 
@@ -31,7 +29,6 @@ enum {
 struct gf_stream {
     gf_stream_options opt; /* set at creation */
     gf_merger *merger;     /* owned */
-    gf_queue *queue;       /* owned */
 
     /* The stream thread's alone while it runs. */
     gf_decoder *decoder;
@@ -42,16 +39,14 @@ struct gf_stream {
     bool at_limit_local;
     uint64_t last_submit_ms;
 
-    /* The receiver's alone, but for stopping it. */
-    pthread_t receiver_thread, stream_thread;
-    bool receiver_started, stream_started;
+    pthread_t thread;
+    bool started;
 
     atomic_uint under_way; /* batches submitted and not yet committed */
     atomic_bool exact, stopping, hold_wanted;
 
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t changed;
-    gf_replica *replica; /* owned; set while the link is up, so that a stop can break it */
     bool holding, ended, at_limit;
     gf_position scheduled, limit;
     bool failed;
@@ -66,51 +61,6 @@ static void fail(gf_stream *s, const gf_error *err)
         s->failure = *err;
     }
     pthread_mutex_unlock(&s->lock);
-    gf_queue_close(s->queue);
-}
-
-/* ---- receiver ---- */
-
-/* False when a stop came first: then nobody would break this link any more. */
-static bool publish_link(gf_stream *s, gf_replica *r)
-{
-    bool go;
-
-    pthread_mutex_lock(&s->lock);
-    go = !atomic_load(&s->stopping);
-    s->replica = go ? r : NULL;
-    pthread_mutex_unlock(&s->lock);
-    return go;
-}
-
-static void *receive(void *arg)
-{
-    gf_stream *s = arg;
-    gf_replica *r = NULL;
-    gf_slice event;
-    gf_error err;
-
-    gf_log_thread("receiver");
-    if (!gf_replica_open(&r, &s->opt.replica, s->opt.from, &err)) {
-        fail(s, &err);
-        return NULL;
-    }
-    if (publish_link(s, r)) {
-        for (;;) {
-            if (!gf_replica_read(&event, r, &err)) {
-                if (!atomic_load(&s->stopping))
-                    fail(s, &err);
-                break;
-            }
-            if (!gf_queue_push(s->queue, event))
-                break;
-        }
-    }
-    pthread_mutex_lock(&s->lock);
-    s->replica = NULL;
-    pthread_mutex_unlock(&s->lock);
-    gf_replica_close(r);
-    return NULL;
 }
 
 /* ---- submitting ---- */
@@ -414,21 +364,10 @@ static void hold_if_wanted(gf_stream *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-static bool feed(gf_stream *s, gf_queue_item *list, gf_error *err)
+static bool feed(gf_stream *s, gf_slice event, gf_error *err)
 {
-    bool ok = true;
-
-    while (list != NULL) {
-        gf_queue_item *next = list->next;
-
-        if (ok && !s->at_limit_local && !atomic_load(&s->stopping)) {
-            hold_if_wanted(s);
-            ok = s->at_limit_local || gf_decoder_feed(s->decoder, gf_slice_of(list->data, list->len), err);
-        }
-        free(list);
-        list = next;
-    }
-    return ok;
+    hold_if_wanted(s);
+    return s->at_limit_local || gf_decoder_feed(s->decoder, event, err);
 }
 
 /* Nothing came for a while, a batch was committed or a chunk is ready. */
@@ -440,18 +379,6 @@ static bool between(gf_stream *s, gf_error *err)
     if (!gf_merger_leave(s->merger, NULL, err))
         return false;
     return s->at_limit_local ? submit(s, err) : submit_when_due(s, err);
-}
-
-static bool failed_link(gf_stream *s, gf_error *err)
-{
-    bool failed;
-
-    pthread_mutex_lock(&s->lock);
-    failed = s->failed;
-    if (failed)
-        *err = s->failure;
-    pthread_mutex_unlock(&s->lock);
-    return failed;
 }
 
 static void tell_limit(gf_stream *s)
@@ -471,13 +398,13 @@ static void *stream(void *arg)
 
     gf_log_thread("stream");
     while (ok && !atomic_load(&s->stopping)) {
-        gf_queue_item *list = gf_queue_take(s->queue, TICK_MS);
+        gf_slice event;
 
-        if (list != NULL)
-            ok = feed(s, list, &err);
-        else if (failed_link(s, &err))
-            ok = false;
-        ok = ok && between(s, &err);
+        ok = gf_relay_read(&event, s->opt.reader, TICK_MS, &err);
+        if (ok && event.data != NULL)
+            ok = feed(s, event, &err);
+        if (ok && (event.data == NULL || s->at_limit_local))
+            ok = between(s, &err);
         tell_limit(s);
     }
     if (!ok)
@@ -493,7 +420,7 @@ static void *stream(void *arg)
 
 static void kick(void *ctx)
 {
-    gf_queue_kick(((gf_stream *)ctx)->queue);
+    gf_relay_kick(((gf_stream *)ctx)->opt.reader);
 }
 
 gf_stream *gf_stream_new(const gf_stream_options *opt)
@@ -512,7 +439,6 @@ gf_stream *gf_stream_new(const gf_stream_options *opt)
     s->opt = *opt;
     pthread_mutex_init(&s->lock, NULL);
     gf_cond_init(&s->changed);
-    s->queue = gf_queue_new(opt->config->memory_bytes / 8);
     s->merger = gf_merger_new(opt->plan, opt->from, on_due, s);
     gf_merger_on_ready(s->merger, kick, s);
     s->decoder = gf_decoder_new(opt->source->flavor, opt->catalog, &opt->config->filter, opt->from, &sink);
@@ -531,19 +457,16 @@ gf_merger *gf_stream_merger(gf_stream *s)
 
 bool gf_stream_start(gf_stream *s, gf_error *err)
 {
-    if (pthread_create(&s->receiver_thread, NULL, receive, s) != 0)
-        return gf_fail_errno(err, "start the receiver thread");
-    s->receiver_started = true;
-    if (pthread_create(&s->stream_thread, NULL, stream, s) != 0)
+    if (pthread_create(&s->thread, NULL, stream, s) != 0)
         return gf_fail_errno(err, "start the stream thread");
-    s->stream_started = true;
+    s->started = true;
     return true;
 }
 
 void gf_stream_batch_done(gf_stream *s)
 {
     atomic_fetch_sub(&s->under_way, 1);
-    gf_queue_kick(s->queue);
+    gf_relay_kick(s->opt.reader);
 }
 
 void gf_stream_exact(gf_stream *s, bool exact)
@@ -556,7 +479,7 @@ bool gf_stream_hold(gf_stream *s, bool wanted)
     bool holding;
 
     atomic_store(&s->hold_wanted, wanted);
-    gf_queue_kick(s->queue);
+    gf_relay_kick(s->opt.reader);
     pthread_mutex_lock(&s->lock);
     pthread_cond_broadcast(&s->changed);
     if (wanted && !s->holding && !s->ended)
@@ -591,22 +514,12 @@ void gf_stream_scheduled(gf_stream *s, gf_position *out)
     pthread_mutex_unlock(&s->lock);
 }
 
-bool gf_stream_linked(gf_stream *s)
-{
-    bool linked;
-
-    pthread_mutex_lock(&s->lock);
-    linked = s->replica != NULL;
-    pthread_mutex_unlock(&s->lock);
-    return linked;
-}
-
 bool gf_stream_failed(gf_stream *s, gf_error *err)
 {
     bool failed;
 
     pthread_mutex_lock(&s->lock);
-    failed = s->failed && s->ended; /* what was queued before the failure is dealt with first */
+    failed = s->failed && s->ended;
     if (failed)
         *err = s->failure;
     pthread_mutex_unlock(&s->lock);
@@ -618,11 +531,9 @@ void gf_stream_stop(gf_stream *s)
     atomic_store(&s->stopping, true);
     gf_merger_stop(s->merger);
     pthread_mutex_lock(&s->lock);
-    if (s->replica != NULL)
-        gf_replica_stop(s->replica);
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
-    gf_queue_close(s->queue);
+    gf_relay_kick(s->opt.reader);
 }
 
 void gf_stream_join(gf_stream *s)
@@ -630,11 +541,9 @@ void gf_stream_join(gf_stream *s)
     if (s == NULL)
         return;
     gf_stream_stop(s);
-    if (s->receiver_started)
-        pthread_join(s->receiver_thread, NULL);
-    if (s->stream_started)
-        pthread_join(s->stream_thread, NULL);
-    s->receiver_started = s->stream_started = false;
+    if (s->started)
+        pthread_join(s->thread, NULL);
+    s->started = false;
 }
 
 void gf_stream_free(gf_stream *s)
@@ -646,7 +555,6 @@ void gf_stream_free(gf_stream *s)
     gf_builder_free(&s->builder);
     gf_xa_free(&s->xa);
     gf_merger_free(s->merger);
-    gf_queue_free(s->queue);
     gf_position_free(&s->scheduled);
     gf_position_free(&s->limit);
     pthread_cond_destroy(&s->changed);

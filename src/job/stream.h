@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stream.h - the live half of a running job: receiver thread, decoder, batch builder.
+ * stream.h - the live half of a running job: decoder, merger, batch builder.
  *
- * receiver  owns the replication connection; pushes events into a bounded queue; never waits for the target
- * stream    decodes, records keys in the merger, gathers neighbouring transactions into batches, hands batches and
- *           merged chunks to the applier, in order
+ * One thread reads the relay, which the receiver fills; it decodes, records keys in the merger, gathers neighbouring
+ * transactions into batches, and hands batches and merged chunks to the applier, in order.
  *
- * A stream is made for one attempt of the pipeline and thrown away with it; nothing in it outlives a lost link.
+ * A stream is made for one attempt of the pipeline and thrown away with it; nothing in it outlives a lost target.
  */
 #ifndef GFREPLICA_JOB_STREAM_H
 #define GFREPLICA_JOB_STREAM_H
 
 #include "gfreplica/copier.h"
 #include "gfreplica/decoder.h"
-#include "gfreplica/replica.h"
+#include "gfreplica/relay.h"
 #include "gfreplica/target.h"
 
 typedef struct gf_stream gf_stream;
@@ -22,7 +21,7 @@ typedef struct {
     const gf_config *config; /* borrowed, like all here, and outlives the stream */
     const gf_server_info *source;
     gf_catalog *catalog;
-    gf_replica_options replica;
+    gf_relay_reader *reader; /* stands at `from` */
     const gf_position *from;
     gf_applier *applier;
     gf_plan *plan;
@@ -50,7 +49,6 @@ bool gf_stream_hold(gf_stream *s, bool wanted);
 void gf_stream_limit(gf_stream *s, const gf_position *end);
 bool gf_stream_at_limit(gf_stream *s); /* everything up to the limit has been handed to the applier */
 void gf_stream_scheduled(gf_stream *s, gf_position *out); /* a copy; owned by the caller */
-bool gf_stream_linked(gf_stream *s); /* registered at the source and receiving */
 bool gf_stream_failed(gf_stream *s, gf_error *err);
 void gf_stream_stop(gf_stream *s); /* returns at once */
 void gf_stream_join(gf_stream *s); /* waits for its threads; NULL is fine */

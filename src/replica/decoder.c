@@ -102,6 +102,11 @@ const gf_position *gf_decoder_position(const gf_decoder *d)
     return &d->pos;
 }
 
+bool gf_decoder_inside(const gf_decoder *d)
+{
+    return d->state != OUTSIDE;
+}
+
 /* ---- positions ---- */
 
 static void set_file(gf_decoder *d, gf_slice file)

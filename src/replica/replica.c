@@ -20,6 +20,8 @@
 
 #include <errmsg.h>
 #include <fcntl.h>
+#include <ma_pvio.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -372,6 +374,16 @@ bool gf_replica_read(gf_slice *event, gf_replica *r, gf_error *err)
         return false;
     event->len = raw.len - CRC_LEN;
     return true;
+}
+
+bool gf_replica_pending(gf_replica *r)
+{
+    const MARIADB_PVIO *link = r->db->net.pvio;
+    struct pollfd socket = {.fd = r->socket, .events = POLLIN};
+
+    if (link->cache != NULL && link->cache_pos < link->cache + link->cache_size)
+        return true;
+    return poll(&socket, 1, 0) == 1;
 }
 
 static void cut(gf_replica *r)

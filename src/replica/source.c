@@ -135,6 +135,33 @@ static void retention_text(gf_buf *out, MYSQL *source)
     mysql_free_result(result);
 }
 
+/* MariaDB has both since 10.6 and keeps them equal; days may have a fraction. */
+bool gf_replica_retention(uint64_t *seconds, MYSQL *source, gf_error *err)
+{
+    MYSQL_RES *result = gf_server_query(source, "read the retention of binlogs", err,
+                                        "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('binlog_expire_logs_seconds', "
+                                        "'expire_logs_days', 'binlog_expire_logs_auto_purge')");
+    bool purges = true;
+    double most = 0;
+    MYSQL_ROW row;
+
+    if (result == NULL)
+        return false;
+    while ((row = mysql_fetch_row(result)) != NULL) {
+        double value = row[1] == NULL ? 0 : strtod(row[1], NULL);
+
+        if (strcasecmp(row[0], "binlog_expire_logs_auto_purge") == 0)
+            purges = strcasecmp(row[1] == NULL ? "" : row[1], "OFF") != 0;
+        else if (strcasecmp(row[0], "expire_logs_days") == 0)
+            most = value * 86400 > most ? value * 86400 : most;
+        else
+            most = value > most ? value : most;
+    }
+    mysql_free_result(result);
+    *seconds = purges ? (uint64_t)most : 0;
+    return true;
+}
+
 static bool fail_gone(gf_error *err, MYSQL *source, const char *missing, const char *there)
 {
     gf_buf retention = {0};
@@ -241,6 +268,18 @@ static bool list_binlogs(binlogs *out, MYSQL *source, const gf_server_info *info
         }
     }
     mysql_free_result(result);
+    return true;
+}
+
+bool gf_replica_has_file(bool *found, bool *newest, MYSQL *source, const gf_server_info *info, const char *file,
+                         gf_error *err)
+{
+    binlogs logs;
+
+    if (!list_binlogs(&logs, source, info, file, err))
+        return false;
+    *found = logs.found;
+    *newest = logs.found && strcmp(logs.newest, file) == 0;
     return true;
 }
 
