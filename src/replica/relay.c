@@ -34,6 +34,7 @@ enum {
     STEP_MS = 10,         /* how soon a transaction that may go beyond the limit goes on */
     HEAD_SPARE = 1 << 10, /* a head may be so much longer than the one before it */
     KEEP_MS = 10000,      /* how long a file outlives the target's passing it */
+    DISK_STEP = 64 << 10,
     SPARE_MAX = 64 << 20,
     SPARE_PART = 20 /* of the disk, one part in so many is left to others: our own checkpoint is one of them */
 };
@@ -112,15 +113,25 @@ uint32_t gf_relay_timestamp(gf_slice event, uint32_t before)
 
 /* ---- life ---- */
 
+/* Small enough for the limit, and for the disk, to be reached with some files that can be removed. */
+static uint64_t part_size(const gf_relay *r)
+{
+    struct statvfs fs;
+    uint64_t most = r->limit, part;
+
+    if (fstatvfs(r->folder, &fs) == 0 && (uint64_t)fs.f_blocks * fs.f_frsize < most)
+        most = (uint64_t)fs.f_blocks * fs.f_frsize;
+    part = most / PARTS;
+    return part < PART_MIN ? PART_MIN : part > PART_MAX ? PART_MAX : part;
+}
+
 bool gf_relay_open(gf_relay **out, const char *dir, uint64_t limit_bytes, gf_error *err)
 {
     gf_relay *r = gf_calloc(1, sizeof *r);
-    uint64_t part = limit_bytes / PARTS;
 
     r->dir = gf_strdup(dir);
     r->fd = -1;
     r->limit = limit_bytes;
-    r->part_bytes = part < PART_MIN ? PART_MIN : part > PART_MAX ? PART_MAX : part;
     pthread_mutex_init(&r->lock, NULL);
     gf_cond_init(&r->changed);
     r->folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -128,6 +139,7 @@ bool gf_relay_open(gf_relay **out, const char *dir, uint64_t limit_bytes, gf_err
         gf_fail_errno(err, "open %s", dir);
         goto fail;
     }
+    r->part_bytes = part_size(r);
     if (!gf_relay_load(r, err))
         goto fail;
     *out = r;
@@ -233,20 +245,6 @@ static bool wait_disk(gf_relay *r, gf_error *err)
     return go || fail_stopped(err);
 }
 
-/* Writing goes on until a part of the disk is left: a full one would keep the checkpoint from being saved. */
-static bool disk_has(const gf_relay *r, uint64_t bytes)
-{
-    struct statvfs fs;
-    uint64_t spare, total, there;
-
-    if (fstatvfs(r->folder, &fs) != 0)
-        return true; /* the write will tell */
-    total = (uint64_t)fs.f_blocks * fs.f_frsize;
-    there = (uint64_t)fs.f_bavail * fs.f_frsize;
-    spare = total / SPARE_PART < SPARE_MAX ? total / SPARE_PART : SPARE_MAX;
-    return there >= bytes + spare;
-}
-
 static bool no_room(int code)
 {
     return code == ENOSPC || code == EDQUOT;
@@ -255,11 +253,9 @@ static bool no_room(int code)
 /* *done: bytes that are in the file afterwards, also when there is no room for the rest. */
 static bool write_some(size_t *done, gf_relay *r, uint64_t offset, gf_error *err)
 {
-    ssize_t n = 0;
+    ssize_t n = pwrite(r->fd, r->out.data, r->out.len, (off_t)offset);
 
     *done = 0;
-    if (disk_has(r, r->out.len))
-        n = pwrite(r->fd, r->out.data, r->out.len, (off_t)offset);
     if (n >= 0)
         *done = (size_t)n;
     return n >= 0 || errno == EINTR || no_room(errno) || gf_fail_errno(err, "write the relay in %s", r->dir);
@@ -301,10 +297,8 @@ static bool write_head(gf_relay *r, const char *name, gf_slice head, gf_error *e
     r->fd = openat(r->folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (r->fd < 0)
         errno = errno == 0 ? EIO : errno;
-    else if (disk_has(r, head.len))
-        n = pwrite(r->fd, head.data, head.len, 0);
     else
-        errno = ENOSPC;
+        n = pwrite(r->fd, head.data, head.len, 0);
     if (n == (ssize_t)head.len && fsync(r->folder) == 0)
         return true;
     if (n >= 0 && n < (ssize_t)head.len)
@@ -462,35 +456,72 @@ static bool reader_starves_locked(const gf_relay *r)
            gf_now_ms() - r->reader->idle_since_ms >= patience;
 }
 
+/* A part of the disk is left to others: a full one would keep the checkpoint from being saved. Asked anew after so many
+   bytes. */
+static bool lacks_disk(gf_relay *r, uint64_t more)
+{
+    struct statvfs fs;
+    uint64_t spare, total, there;
+
+    if (more <= r->disk_left) {
+        r->disk_left -= more;
+        return false;
+    }
+    if (fstatvfs(r->folder, &fs) != 0)
+        return false; /* the write will tell */
+    total = (uint64_t)fs.f_blocks * fs.f_frsize;
+    there = (uint64_t)fs.f_bavail * fs.f_frsize;
+    spare = total / SPARE_PART < SPARE_MAX ? total / SPARE_PART : SPARE_MAX;
+    if (there < r->out.len + more + DISK_STEP + spare)
+        return true;
+    r->disk_left = DISK_STEP;
+    return false;
+}
+
+static bool over_limit_locked(const gf_relay *r, uint64_t more)
+{
+    return total_locked(r) + r->out.len + r->head + HEAD_SPARE + more > r->limit;
+}
+
 static bool is_full(gf_relay *r, uint64_t more)
 {
     bool full;
 
     pthread_mutex_lock(&r->lock);
-    full = total_locked(r) + r->out.len + r->head + HEAD_SPARE + more > r->limit;
+    full = over_limit_locked(r, more);
     pthread_mutex_unlock(&r->lock);
-    return full;
+    return full || lacks_disk(r, more);
 }
 
-/* A moment's wait is nobody's business; a longer one is a state. */
+/* One look, and where that is not enough a wait for the next one. A moment's wait is nobody's business; a longer one is a
+   state. */
+static bool room_now(gf_relay *r, uint64_t more, uint64_t since_ms)
+{
+    bool lacks = lacks_disk(r, more), room;
+
+    pthread_mutex_lock(&r->lock);
+    room = !over_limit_locked(r, more) && !lacks;
+    r->exceeding = r->exceeding || (!room && reader_starves_locked(r));
+    room = room || r->stopped || reader_starves_locked(r);
+    if (room && !r->stopped)
+        set_state_locked(r, GF_RELAY_OPEN);
+    if (!room && gf_now_ms() - since_ms >= WAIT_MS)
+        set_state_locked(r, lacks ? GF_RELAY_NO_DISK : GF_RELAY_FULL);
+    if (!room)
+        gf_cond_wait_ms(&r->changed, &r->lock, r->exceeding ? STEP_MS : WAIT_MS);
+    pthread_mutex_unlock(&r->lock);
+    return room;
+}
+
 static bool wait_for_room(gf_relay *r, uint64_t more, gf_error *err)
 {
     uint64_t since = gf_now_ms();
     bool stopped;
 
+    while (!room_now(r, more, since))
+        continue;
     pthread_mutex_lock(&r->lock);
-    while (!r->stopped && total_locked(r) + r->head + HEAD_SPARE + more > r->limit) {
-        if (reader_starves_locked(r)) {
-            r->exceeding = true;
-            break;
-        }
-        if (gf_now_ms() - since >= WAIT_MS)
-            set_state_locked(r, GF_RELAY_FULL);
-        gf_cond_wait_ms(&r->changed, &r->lock, r->exceeding ? STEP_MS : WAIT_MS);
-    }
     stopped = r->stopped;
-    if (!stopped)
-        set_state_locked(r, GF_RELAY_OPEN);
     pthread_mutex_unlock(&r->lock);
     return !stopped || fail_stopped(err);
 }
@@ -571,7 +602,7 @@ static size_t count_passed_locked(gf_relay *r, const gf_position *pos)
     for (size_t i = 0; passed_locked(r, i, pos); i++) {
         if (r->parts[i].passed_ms == 0)
             r->parts[i].passed_ms = now;
-        if (i == n && (now - r->parts[i].passed_ms >= KEEP_MS || total > r->limit / 2)) {
+        if (i == n && (now - r->parts[i].passed_ms >= KEEP_MS || total > r->limit / 2 || r->state != GF_RELAY_OPEN)) {
             total -= r->parts[i].bytes;
             n++;
         }

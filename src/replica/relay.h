@@ -31,6 +31,7 @@ struct gf_relay {
     uint64_t head, written; /* bytes of its head; of all that is in it */
     uint64_t boundary;      /* offset in it, `out` counted, of the end of the last whole transaction */
     gf_buf out;             /* records not written yet */
+    uint64_t disk_left;     /* bytes until the disk's room is looked at again */
     bool exceeding;         /* the transaction at hand may go beyond the limit */
 
     pthread_mutex_t lock; /* guards all below */

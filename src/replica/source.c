@@ -201,7 +201,8 @@ static bool unknown_to_source(char **out, MYSQL *source, const char *ours, gf_er
     }
 }
 
-static bool set_available(MYSQL *source, const gf_gtid_set *ours, gf_error *err)
+/* found: our very place is in its binlog, so it is the server that has sent them, and will show them. */
+static bool set_available(MYSQL *source, const gf_gtid_set *ours, bool found, gf_error *err)
 {
     gf_buf text = {0}, quoted = {0}, missing = {0};
     char *purged = NULL, *unknown = NULL, *executed = NULL;
@@ -217,6 +218,11 @@ static bool set_available(MYSQL *source, const gf_gtid_set *ours, gf_error *err)
     if (purged[0] != '\0') {
         gf_buf_printf(&missing, "transactions %.300s have been purged", purged);
         fail_gone(err, source, gf_buf_cstr(&missing), executed == NULL ? "" : executed);
+    } else if (unknown[0] != '\0' && found) {
+        gf_fail(
+            err, GF_ERR_RETRY,
+            "the source does not show transactions %.300s yet, which it has sent: its semi-sync waits for a replica",
+            unknown);
     } else if (unknown[0] != '\0') {
         gf_buf_printf(&missing,
                       "it does not know transactions %.300s, which have been applied: another server, or one "
@@ -482,7 +488,7 @@ bool gf_replica_available(MYSQL *source, const gf_server_info *info, const gf_po
     if (info->flavor == GF_FLAVOR_MARIADB && from->maria.count > 0)
         return maria_available(source, info, from, err);
     if (info->flavor == GF_FLAVOR_MYSQL && info->gtids && from->gtids != NULL)
-        return set_available(source, from->gtids, err);
+        return set_available(source, from->gtids, found, err);
     if (from->file[0] == '\0')
         return gf_fail(err, GF_ERR_GONE,
                        from->gtids == NULL ? "the position to resume from names neither a binlog file nor GTIDs"

@@ -13,7 +13,7 @@
 #include "harness/harness.h"
 #include "integration/scene.h"
 
-enum { ROWS = 300 };
+enum { ROWS = 100 };
 
 static const struct variant {
     const char *family, *source_options;
@@ -131,7 +131,7 @@ static void write_rows(job *j, int first)
     for (int i = 0; i < ROWS; i++) {
         h_sql(j->source, "INSERT INTO d.t VALUES (%d, REPEAT('x', %d)); UPDATE d.t SET v = '%d' WHERE id = %d",
               first + i, i * 7 % 4000, i, 1 + i % 2);
-        if (i % 100 == 50)
+        if (i % 40 == 20)
             h_sql(j->source, "FLUSH BINARY LOGS");
     }
     h_sql(j->source, "DELETE FROM d.t WHERE id = %d; FLUSH BINARY LOGS", first);
