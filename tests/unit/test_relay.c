@@ -385,10 +385,11 @@ START_TEST(open__cuts_a_torn_tail_at_every_byte)
         }
         while (gf_position_cmp(&s.places[i], &at) != 0 || !s.between[i])
             i++;
-        append(&s, i, s.count);
-        assert_end(&s, s.family->end);
-        if (len % 64 == 0)
+        if (len % 32 == 0) { /* and it goes on from there */
+            append(&s, i, s.count);
+            assert_end(&s, s.family->end);
             assert_reads(&s, &s.from, 0, s.count);
+        }
         gf_position_free(&at);
         gf_relay_remove(s.relay);
         gf_relay_close(s.relay);
