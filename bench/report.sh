@@ -100,7 +100,7 @@ tables() {
 }
 
 machine() {
-    echo "- $(nproc) CPUs: $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo); $(awk '/MemTotal/ { printf "%d", $2 / 1048576 }' /proc/meminfo) GiB of memory; Linux $(uname -r)"
+    echo "- $(nproc) CPUs: $(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo); $(awk '/MemTotal/ { printf "%d", $2 / 1048576 }' /proc/meminfo) GiB of memory; Linux $(uname -r | cut -d- -f1)"
     echo "- load average when this page was made: $(cut -d' ' -f1-3 /proc/loadavg)"
     echo "- source and target on it too, 512 MiB buffer pool each, binlog on, \`sync_binlog=1\`, \`innodb_flush_log_at_trx_commit=1\`"
     echo "- sizes: ${BENCH_SIZES:-as \`BENCH=${BENCH:-short}\` sets them}"

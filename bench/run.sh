@@ -275,6 +275,7 @@ start_round() { # TABLES
     local since pid
 
     empty_target bench
+    : >"$run/follow.log"
     "$bin" --checkpoint-dir "$run/state" --source "$(url_of src)" --target "$(url_of tgt)" --databases bench \
         2>"$run/follow.log" >/dev/null &
     pid=$!
@@ -376,6 +377,7 @@ native_replica() {
 # gfreplica up to streaming, in the background; ends with its stop or its cutover.
 start_following() {
     empty_target bench
+    : >"$run/follow.log" # there before the loop below looks
     "$bin" --checkpoint-dir "$run/state" --source "$(url_of src)" --target "$(url_of tgt)" --databases bench \
         2>"$run/follow.log" >/dev/null &
     following=$!
