@@ -10,7 +10,6 @@
  *
  * Where its key is not the one by which we read the table, nothing is known: the table is copied anew.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -26,20 +25,11 @@ bool gf_import_given(const gf_config *c)
     return c->resume_state != NULL || c->resume_text != NULL;
 }
 
-static bool is_blank(gf_slice text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        if (!isspace(text.data[i]))
-            return false;
-    }
-    return true;
-}
-
-/* What a run prints that was interrupted before it knew where to start. */
+/* What a run of ours (one that says when it was saved) prints that was interrupted before it knew where to start. */
 static bool has_begun(const gf_state *s)
 {
-    return s->stage != GF_STAGE_STARTING || s->position.file[0] != '\0' || s->position.gtids != NULL ||
-           s->position.maria.count > 0;
+    return s->saved_ms == 0 || s->stage != GF_STAGE_STARTING || s->position.file[0] != '\0' ||
+           s->position.gtids != NULL || s->position.maria.count > 0;
 }
 
 bool gf_import_read(gf_state *out, const gf_config *c, gf_error *err)
@@ -51,9 +41,8 @@ bool gf_import_read(gf_state *out, const gf_config *c, gf_error *err)
         ok = gf_buf_read_file(&text, c->resume_state, err);
     else
         gf_buf_str(&text, c->resume_text);
-    if (ok && !is_blank(gf_slice_of(text.data, text.len)))
-        ok = gf_state_from_json(out, (const char *)text.data, text.len, err) ||
-             gf_fail_context(err, "%s", c->resume_state != NULL ? c->resume_state : "StateToResumeFrom");
+    ok = ok && (gf_state_from_json(out, (const char *)text.data, text.len, err) ||
+                gf_fail_context(err, "%s", c->resume_state != NULL ? c->resume_state : "StateToResumeFrom"));
     gf_buf_free(&text);
     if (!ok)
         return false;

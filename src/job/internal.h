@@ -121,7 +121,7 @@ bool gf_receive_run(gf_job *j, gf_error *err); /* until a stop or a failure: alw
 
 /* ---- import.c ---- */
 bool gf_import_given(const gf_config *c);
-/* One is given. That of a run that had not begun, or an empty text, leaves *out empty: out->imported is false. */
+/* One is given. That of a run that had not begun leaves *out empty: out->imported is false. */
 GF_MUST_CHECK bool gf_import_read(gf_state *out, const gf_config *c, gf_error *err);
 bool gf_import_foreign(const gf_state *s); /* it is another program's, which knows less than ours */
 const gf_state_table *gf_import_table(const gf_state *s, const gf_table *t); /* NULL: it says nothing of t */

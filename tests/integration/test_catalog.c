@@ -160,7 +160,7 @@ START_TEST(load__reads_what_only_mariadb_has)
     ck_assert_int_eq(t->identity, -1);
     t = table(c, "only_maria", "m");
     ck_assert(!t->hidden_hash && t->identity == 0 && !t->transactional);
-    ck_assert_ptr_nonnull(strstr(gf_buf_cstr(&left_out), "only_maria.sq: sequence\n"));
+    ck_assert_ptr_null(strstr(gf_buf_cstr(&left_out), "only_maria.sq")); /* moved in a way of its own */
     ck_assert_ptr_nonnull(strstr(gf_buf_cstr(&left_out), "only_maria.vw: view\n"));
     gf_buf_free(&left_out);
     gf_catalog_free(c);
