@@ -371,8 +371,7 @@ bool gf_plan_split(gf_plan *p, const gf_table *t, MYSQL *source, unsigned range_
     if (t->identity >= 0 && s->wanted > 1) {
         s->key = &t->keys[t->identity];
         s->lead = &t->columns[s->key->parts[0].column];
-        gf_rows_init(&s->rows, t, s->key, mariadb_connection(source) ? GF_FLAVOR_MARIADB : GF_FLAVOR_MYSQL,
-                     false);
+        gf_rows_init(&s->rows, t, s->key, mariadb_connection(source) ? GF_FLAVOR_MARIADB : GF_FLAVOR_MYSQL, false);
         ok = find_cuts(s, err);
     }
     if (ok)

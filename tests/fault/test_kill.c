@@ -61,7 +61,8 @@ START_TEST(kill__twenty_kills_and_twenty_stops_end_equal)
     load = h_workload_start(source, "shop", 4, ROWS, 40, 2);
     for (int i = 0; i < 2 * KILLS; i++) {
         run = h_start("--checkpoint-dir", dir, conf);
-        ck_assert(h_wait_log(run, "checkpoint directory", 10)); /* main has begun: before it, a signal is the system's */
+        ck_assert(
+            h_wait_log(run, "checkpoint directory", 10)); /* main has begun: before it, a signal is the system's */
         h_sleep(0.1 + a_moment(i < KILLS ? 1.2 : 2.0));
         interrupt(run, i % 2 == 0 ? SIGKILL : i % 4 == 1 ? SIGTERM : SIGINT);
         h_run_free(run);
