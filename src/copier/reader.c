@@ -2,9 +2,9 @@
 /*
  * reader.c - the reader threads.
  *
- * Each takes a range and reads chunk after chunk of it: turn (source at ease, not paused, memory free) -> window (rule M1) -> view
- * (M2) -> rows -> fence (M3) -> hand over. A chunk that fails is given up with its window and read again: nothing of
- * it has left the reader. What passes by itself (a lost link, a killed query, a lock wait) is tried again on a new
+ * Each takes a range and reads chunk after chunk of it: turn (memory free, source at ease, not paused) -> window
+ * (rule M1) -> view (M2) -> rows -> fence (M3) -> hand over. A chunk that fails is given up with its window and read
+ * again: nothing of it has left the reader. What passes by itself (a lost link, a killed query, a lock wait) is tried again on a new
  * connection for up to retry_timeout; a definition that no longer fits is tried once more when the stream has passed
  * what was in the binlog then, because the DDL that explains it may be on its way to us.
  *

@@ -217,7 +217,7 @@ static bool finish_objects(gf_job *j, gf_error *err)
 bool gf_cutover_finish(gf_job *j, gf_error *err)
 {
     if (!raise_counters(j, err) ||
-        !gf_sequences_raise(j->source, j->target, &j->source_info, &j->target_info, &j->config->filter, err) ||
+        !gf_sequences_raise(j->source, j->target, &j->source_info, &j->target_info, j->config, err) ||
         !finish_objects(j, err))
         return false;
     if (j->marker != NULL && !gf_marker_stage(j->marker, j->target, gf_stage_name(GF_STAGE_DONE), err))

@@ -3,21 +3,19 @@
 
 #include <stdlib.h>
 
+#include "databases.h"
+
 /* One sequence, under both its names. */
 typedef struct {
-    const char *db, *name;               /* borrowed */
-    gf_buf source_sql, target_sql;       /* quoted */
-    const char *target_db, *target_name; /* borrowed from the filter or the row */
+    const char *db, *name, *target_db; /* borrowed */
+    gf_buf source_sql, target_sql;     /* quoted */
 } sequence;
 
 typedef bool sequence_function(void *ctx, sequence *s, gf_error *err);
 
 static bool call(sequence_function *use, void *ctx, const gf_filter *f, MYSQL_ROW row, gf_error *err)
 {
-    sequence s = {.db = row[0],
-                  .name = row[1],
-                  .target_db = gf_filter_target_db(f, row[0]),
-                  .target_name = gf_filter_target_table(f, row[1])};
+    sequence s = {.db = row[0], .name = row[1], .target_db = gf_filter_target_db(f, row[0])};
     bool ok;
 
     gf_buf_ident(&s.source_sql, s.db);
@@ -25,7 +23,7 @@ static bool call(sequence_function *use, void *ctx, const gf_filter *f, MYSQL_RO
     gf_buf_ident(&s.source_sql, s.name);
     gf_buf_ident(&s.target_sql, s.target_db);
     gf_buf_byte(&s.target_sql, '.');
-    gf_buf_ident(&s.target_sql, s.target_name);
+    gf_buf_ident(&s.target_sql, gf_filter_target_table(f, s.name));
     ok = use(ctx, &s, err);
     gf_buf_free(&s.source_sql);
     gf_buf_free(&s.target_sql);
@@ -78,53 +76,69 @@ bool gf_sequences_find(gf_catalog *c, MYSQL *source, const gf_server_info *sourc
 
 typedef struct {
     MYSQL *source, *target;
+    const gf_config *config;
 } both;
+
+/* The only row of what the source was asked about a sequence; NULL with an error where there is none. */
+static MYSQL_ROW only_row(MYSQL_RES *res, gf_error *err)
+{
+    MYSQL_ROW row = res == NULL ? NULL : mysql_fetch_row(res);
+
+    if (row != NULL && row[0] != NULL && row[1] != NULL)
+        return row;
+    if (res != NULL)
+        gf_fail(err, GF_ERR_DATA, "the source shows nothing of it");
+    return NULL;
+}
 
 /* The definition behind the name: "CREATE SEQUENCE `name` start with 1 ..." */
 static bool create_as(both *b, sequence *s, const char *text, gf_error *err)
 {
     const char *head = strchr(text, '`'), *end = head == NULL ? NULL : head + 1;
-    gf_buf db = {0};
     char *there = NULL;
-    bool ok = false;
+    bool ok;
 
     while (end != NULL && *end != '\0' && (*end != '`' || end[1] == '`'))
         end += *end == '`' ? 2 : 1;
     if (end == NULL || *end == '\0')
         return gf_fail(err, GF_ERR_DATA, "SHOW CREATE SEQUENCE gave an unknown form: %.200s", text);
-    gf_buf_ident(&db, s->target_db);
-    ok = gf_server_exec(b->target, "create its database", err, "CREATE DATABASE IF NOT EXISTS %s", gf_buf_cstr(&db)) &&
-         gf_server_exec(b->target, "create it", err, "CREATE SEQUENCE IF NOT EXISTS %s%s", gf_buf_cstr(&s->target_sql),
+    ok = gf_server_exec(b->target, "create it", err, "CREATE SEQUENCE IF NOT EXISTS %s%s", gf_buf_cstr(&s->target_sql),
                         end + 1) &&
          /* a table of that name is told now, not at the cutover */
          gf_server_scalar(&there, b->target, "look at the target's", err, "SELECT next_not_cached_value FROM %s",
                           gf_buf_cstr(&s->target_sql));
     free(there);
-    gf_buf_free(&db);
     return ok;
+}
+
+/* Its database may hold nothing else. */
+static bool create_database(both *b, const sequence *s, gf_error *err)
+{
+    const gf_table names = {.db = (char *)(uintptr_t)s->db, .target_db = (char *)(uintptr_t)s->target_db};
+    const gf_table *only = &names;
+
+    return gf_databases_create(b->source, b->target, b->config, &only, 1, err);
 }
 
 static bool create(void *ctx, sequence *s, gf_error *err)
 {
     both *b = ctx;
-    MYSQL_RES *res;
-    MYSQL_ROW row;
-    bool ok;
-
-    res =
+    MYSQL_RES *res =
         gf_server_query(b->source, "read its definition", err, "SHOW CREATE SEQUENCE %s", gf_buf_cstr(&s->source_sql));
-    row = res == NULL ? NULL : mysql_fetch_row(res);
-    ok = row != NULL && row[1] != NULL && create_as(b, s, row[1], err);
+    MYSQL_ROW row = only_row(res, err);
+    bool ok = row != NULL && create_database(b, s, err) && create_as(b, s, row[1], err);
+
     mysql_free_result(res);
     return ok;
 }
 
 bool gf_sequences_create(MYSQL *source, MYSQL *target, const gf_server_info *source_info,
-                         const gf_server_info *target_info, const gf_filter *f, gf_error *err)
+                         const gf_server_info *target_info, const gf_config *config, gf_error *err)
 {
-    both b = {source, target};
+    both b = {source, target, config};
 
-    return target_info->flavor != GF_FLAVOR_MARIADB || each_sequence(source, source_info, f, create, &b, err);
+    return target_info->flavor != GF_FLAVOR_MARIADB ||
+           each_sequence(source, source_info, &config->filter, create, &b, err);
 }
 
 /* SETVAL never goes back, so this may be repeated. The source has handed out no value that it has not cached before. */
@@ -133,20 +147,19 @@ static bool raise(void *ctx, sequence *s, gf_error *err)
     both *b = ctx;
     MYSQL_RES *res = gf_server_query(b->source, "read its value", err,
                                      "SELECT next_not_cached_value,cycle_count FROM %s", gf_buf_cstr(&s->source_sql));
-    MYSQL_ROW row = res == NULL ? NULL : mysql_fetch_row(res);
-    bool ok = row != NULL && row[0] != NULL && row[1] != NULL;
+    MYSQL_ROW row = only_row(res, err);
+    bool ok = row != NULL && gf_server_exec(b->target, "raise the target's", err, "DO SETVAL(%s,%s,0,%s)",
+                                            gf_buf_cstr(&s->target_sql), row[0], row[1]);
 
-    if (ok)
-        ok = gf_server_exec(b->target, "raise the target's", err, "DO SETVAL(%s,%s,0,%s)", gf_buf_cstr(&s->target_sql),
-                            row[0], row[1]);
     mysql_free_result(res);
     return ok;
 }
 
 bool gf_sequences_raise(MYSQL *source, MYSQL *target, const gf_server_info *source_info,
-                        const gf_server_info *target_info, const gf_filter *f, gf_error *err)
+                        const gf_server_info *target_info, const gf_config *config, gf_error *err)
 {
-    both b = {source, target};
+    both b = {source, target, config};
 
-    return target_info->flavor != GF_FLAVOR_MARIADB || each_sequence(source, source_info, f, raise, &b, err);
+    return target_info->flavor != GF_FLAVOR_MARIADB ||
+           each_sequence(source, source_info, &config->filter, raise, &b, err);
 }

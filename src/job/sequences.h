@@ -19,9 +19,9 @@ GF_MUST_CHECK bool gf_sequences_find(gf_catalog *c, MYSQL *source, const gf_serv
                                      gf_error *err);
 /* Makes those that the target does not have. */
 GF_MUST_CHECK bool gf_sequences_create(MYSQL *source, MYSQL *target, const gf_server_info *source_info,
-                                       const gf_server_info *target_info, const gf_filter *f, gf_error *err);
+                                       const gf_server_info *target_info, const gf_config *config, gf_error *err);
 /* Raises the target's to where the source's stand. Again does no harm. */
 GF_MUST_CHECK bool gf_sequences_raise(MYSQL *source, MYSQL *target, const gf_server_info *source_info,
-                                      const gf_server_info *target_info, const gf_filter *f, gf_error *err);
+                                      const gf_server_info *target_info, const gf_config *config, gf_error *err);
 
 #endif

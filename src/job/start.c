@@ -488,7 +488,7 @@ static bool create_tables(gf_job *j, gf_error *err)
 
     config.allow_existing = config.allow_existing || j->loaded.imported; /* an imported job has filled them already */
     ok = gf_databases_create(j->source, j->target, &config, tables, count, err) &&
-         gf_sequences_create(j->source, j->target, &j->source_info, &j->target_info, &config.filter, err) &&
+         gf_sequences_create(j->source, j->target, &j->source_info, &j->target_info, &config, err) &&
          gf_target_create(j->target, &config, &j->source_info, &j->target_info, tables, count, err);
     free(tables);
     return ok;

@@ -103,14 +103,6 @@ static void put_bytes(gf_buf *out, gf_slice bytes)
     }
 }
 
-static bool is_year_zero(const gf_value *v)
-{
-    if (v->kind == GF_V_NUMBER)
-        return v->bytes.len == 1 && v->bytes.data[0] == '0';
-    return (v->kind == GF_V_INT || v->kind == GF_V_UINT) && v->u == 0;
-}
-
-/* MariaDB gives an AUTO_INCREMENT column's 0 a new number as soon as the statement has a SET part, whatever sql_mode. */
 static bool is_zero(const gf_value *v)
 {
     if (v->kind == GF_V_NUMBER) { /* ZEROFILL: more than one digit */
@@ -128,9 +120,10 @@ static bool put_field(gf_buf *out, const gf_column *col, const gf_value *v)
 {
     line_form form = form_of(col);
 
+    /* MariaDB gives it a new number as soon as the statement has a SET part, whatever sql_mode. */
     if (col->auto_increment && is_zero(v))
         return false;
-    if (form == LINE_YEAR && is_year_zero(v)) {
+    if (form == LINE_YEAR && is_zero(v)) {
         gf_buf_str(out, "0000");
         return true;
     }
