@@ -358,6 +358,34 @@ END_TEST
 
 /* ---- damage ---- */
 
+/* The relay opened upon a file of these bytes; false when it holds nothing of ours. *at: the end of what it holds. */
+static bool open_on(scene *s, const char *path, const uint8_t *data, size_t len, gf_position *at)
+{
+    FILE *f = fopen(path, "w");
+
+    ck_assert_uint_eq(fwrite(data, 1, len, f), len);
+    fclose(f);
+    open_relay(s, LARGE);
+    return gf_relay_holds(s->relay, "server", at);
+}
+
+/* Which event follows this place between transactions. */
+static size_t place_of(const scene *s, const gf_position *at)
+{
+    size_t i = 0;
+
+    while (gf_position_cmp(&s->places[i], at) != 0 || !s->between[i])
+        i++;
+    return i;
+}
+
+static void remove_relay(scene *s, gf_position *at)
+{
+    gf_position_free(at);
+    gf_relay_remove(s->relay);
+    gf_relay_close(s->relay);
+}
+
 /* However much of it is missing at its end: the whole transactions that are left, and it goes on from there. */
 START_TEST(open__cuts_a_torn_tail_at_every_byte)
 {
@@ -371,28 +399,21 @@ START_TEST(open__cuts_a_torn_tail_at_every_byte)
     relay_path(&s, path, 1);
     ck_assert(gf_buf_read_file(&whole, path, &err));
     for (size_t len = 0; len < whole.len; len++) {
-        FILE *f = fopen(path, "w");
         gf_position at = {0};
-        size_t i = 0;
+        size_t i;
 
-        ck_assert_uint_eq(fwrite(whole.data, 1, len, f), len);
-        fclose(f);
-        open_relay(&s, LARGE);
-        if (!gf_relay_holds(s.relay, "server", &at)) { /* not even its head is whole */
+        if (!open_on(&s, path, whole.data, len, &at)) { /* not even its head is whole */
             ck_assert_uint_lt(len, 300);
             ck_assert(gf_relay_begin(s.relay, "server", s.family->flavor, &s.from, &err));
             gf_position_copy(&at, &s.from);
         }
-        while (gf_position_cmp(&s.places[i], &at) != 0 || !s.between[i])
-            i++;
+        i = place_of(&s, &at);
         if (len % 32 == 0) { /* and it goes on from there */
             append(&s, i, s.count);
             assert_end(&s, s.family->end);
             assert_reads(&s, &s.from, 0, s.count);
         }
-        gf_position_free(&at);
-        gf_relay_remove(s.relay);
-        gf_relay_close(s.relay);
+        remove_relay(&s, &at);
     }
     open_relay(&s, LARGE);
     gf_buf_free(&whole);
@@ -412,25 +433,18 @@ START_TEST(open__notices_a_changed_bit_anywhere)
     gf_relay_close(s.relay);
     relay_path(&s, path, 1);
     ck_assert(gf_buf_read_file(&whole, path, &err));
-    for (size_t at = 0; at < whole.len; at++) {
-        FILE *f = fopen(path, "w");
-        gf_position end_at = {0};
-        size_t i = 0;
+    for (size_t byte = 0; byte < whole.len; byte++) {
+        gf_position at = {0};
 
-        whole.data[at] ^= (uint8_t)(1 << at % 8);
-        ck_assert_uint_eq(fwrite(whole.data, 1, whole.len, f), whole.len);
-        whole.data[at] ^= (uint8_t)(1 << at % 8);
-        fclose(f);
-        open_relay(&s, LARGE);
-        if (gf_relay_holds(s.relay, "server", &end_at)) {
-            while (gf_position_cmp(&s.places[i], &end_at) != 0 || !s.between[i])
-                i++;
+        whole.data[byte] ^= (uint8_t)(1 << byte % 8);
+        if (open_on(&s, path, whole.data, whole.len, &at)) {
+            size_t i = place_of(&s, &at);
+
             ck_assert_uint_lt(i, s.count);
             assert_reads(&s, &s.from, 0, i);
         }
-        gf_position_free(&end_at);
-        gf_relay_remove(s.relay);
-        gf_relay_close(s.relay);
+        whole.data[byte] ^= (uint8_t)(1 << byte % 8);
+        remove_relay(&s, &at);
     }
     open_relay(&s, LARGE);
     gf_buf_free(&whole);
