@@ -213,6 +213,14 @@ static bool on_rollback(void *ctx, const gf_position *end, gf_error *err)
     return on_commit(ctx, end, err); /* of what can't be rolled back on the source either */
 }
 
+/* What a PREPARE writes into the marker the decision takes away: they follow each other, whatever rows they have. */
+static void claim_xid(gf_stream *s, gf_slice xid)
+{
+    uint64_t hash = gf_hash(xid.data, xid.len, 0x786964);
+
+    gf_batch_claim(s->builder.batch, &hash, 1);
+}
+
 /* PREPARE: the changes leave the batch and wait in the marker and in memory (rule S4). What was recorded of them must
    not make copied rows go away, because the stream may never write them. */
 static bool xa_prepare(gf_stream *s, gf_slice xid, const gf_position *end, gf_error *err)
@@ -232,6 +240,7 @@ static bool xa_prepare(gf_stream *s, gf_slice xid, const gf_position *end, gf_er
     if (s->opt.marker != NULL) {
         gf_marker_xa_keep_sql(&sql, s->opt.marker, xid, gf_xa_find(&s->xa, xid));
         gf_batch_statement(b->batch, gf_slice_of(sql.data, sql.len));
+        claim_xid(s, xid);
         gf_buf_free(&sql);
     }
     return gf_builder_commit(b, end, s->txn.commit_us, err);
@@ -246,6 +255,7 @@ static void xa_forget(gf_stream *s, gf_slice xid)
         return;
     gf_marker_xa_drop_sql(&sql, s->opt.marker, xid);
     gf_batch_statement(s->builder.batch, gf_slice_of(sql.data, sql.len));
+    claim_xid(s, xid);
     gf_buf_free(&sql);
 }
 

@@ -127,6 +127,37 @@ START_TEST(xa__prepared_changes_survive_a_kill)
 }
 END_TEST
 
+/* Somebody holds up the writer that keeps the PREPARE; the ROLLBACK shares no row with it and must wait all the same. */
+START_TEST(xa__a_decision_follows_its_preparation)
+{
+    char *db = h_format("xaorder%d", _i), *dir = h_path("checkpoints"), *conf;
+    MYSQL *stranger = h_connect(targets[_i]);
+    h_run *run;
+
+    make_tables(_i, db);
+    conf = h_config(sources[_i], targets[_i], db, NULL);
+    run = h_start("--checkpoint-dir", dir, "--job", db, conf);
+    ck_assert(h_wait_log(run, "stage streaming", 60));
+    mysql_query(stranger, "BEGIN");
+    ck_assert_int_eq(mysql_query(stranger, "SELECT * FROM _gfreplica.xa FOR UPDATE"), 0);
+    mysql_free_result(mysql_store_result(stranger));
+    xa(_i, db, "x", "UPDATE t SET v='undone' WHERE id=1", "XA PREPARE 'x'");
+    h_sql(sources[_i], "UPDATE %s.t SET v='with it' WHERE id=2",
+          db); /* what has no rows waits for some that go along */
+    h_sleep(0.5);
+    h_sql(sources[_i], "XA ROLLBACK 'x'");
+    h_sql(sources[_i], "UPDATE %s.t SET v='with it' WHERE id=3", db);
+    h_sleep(0.5);
+    mysql_query(stranger, "ROLLBACK");
+    mysql_close(stranger);
+    cut_over_equal(_i, run, dir, db);
+    h_run_free(run);
+    free(conf);
+    free(dir);
+    free(db);
+}
+END_TEST
+
 START_TEST(xa__prepared_before_the_start_is_refused)
 {
     char *db = h_format("xaold%d", _i), *dir = h_path("checkpoints"), *conf, *err;
@@ -156,6 +187,7 @@ int main(void)
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, xa__counts_where_it_is_decided, 0, WAYS);
     tcase_add_loop_test(t, xa__prepared_changes_survive_a_kill, 0, WAYS);
+    tcase_add_loop_test(t, xa__a_decision_follows_its_preparation, 0, WAYS);
     tcase_add_loop_test(t, xa__prepared_before_the_start_is_refused, 0, WAYS);
     suite_add_tcase(s, t);
     r = srunner_create(s);
