@@ -37,7 +37,8 @@ typedef struct {
     gf_tls_mode tls;
     char *tls_ca, *tls_cert, *tls_key, *tls_server_name;
     unsigned connect_timeout, read_timeout, write_timeout; /* seconds, 0 = default */
-    char *marginalia;                                      /* comment in front of every write */
+    unsigned silence_ms; /* a peer that acknowledges nothing for so long is gone: two heartbeats; 0 = 10 s */
+    char *marginalia;    /* comment in front of every write */
 } gf_server_config;
 
 typedef struct {

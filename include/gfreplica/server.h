@@ -25,6 +25,10 @@ typedef enum {
 GF_MUST_CHECK bool gf_server_connect(MYSQL **out, const gf_server_config *cfg, gf_conn_use use, gf_error *err);
 void gf_server_close(MYSQL *db); /* NULL is fine */
 
+/* The process is to stop: every gf_server_connect under way ends at once with STOPPED, and so does every later one. Links
+   that are open are their owners'. From any thread. */
+void gf_server_interrupt(void);
+
 /* Run one statement; text by printf or as bytes. `what` goes in front of an error ("create shop.orders"). */
 GF_MUST_CHECK bool gf_server_exec(MYSQL *db, const char *what, gf_error *err, const char *fmt, ...) GF_PRINTF(4, 5);
 GF_MUST_CHECK bool gf_server_run(MYSQL *db, const char *what, gf_slice sql, gf_error *err);

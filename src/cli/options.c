@@ -175,7 +175,7 @@ const cli_option cli_options[] = {
      .section = SECTION_REPLICA, .max = 65535, .help = "port that it shows"},
     {.flag = "heartbeat", .json = "HeartbeatInterval", .type = OPT_MILLIS, .initial = "5s",
      .offset = CONF(heartbeat_ms), .section = SECTION_REPLICA, .min = 100, .max = 3600000,
-     .help = "how often an idle source tells that it is there; silence for three of these is a dead link"},
+     .help = "how often an idle source tells that it is there; silence for two of these (at least 3s) is a dead link, to either server"},
 
     {.flag = "readers", .json = "DataIterationConcurrency", .type = OPT_UINT, .initial = "4",
      .offset = CONF(readers), .section = SECTION_COPY, .min = 1, .max = 256,

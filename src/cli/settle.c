@@ -177,6 +177,7 @@ static bool settle_server(cli_input *in, unsigned which, gf_error *err)
     replace(&s->role, gf_strdup(which == 2 ? "source primary" : name));
     if (!settle_address(in, which, err) || !settle_params(s, name, err))
         return false;
+    s->silence_ms = 2 * in->cli.config.heartbeat_ms;
     /* Whoever says which CA to trust wants to know who answers. */
     if (s->tls == GF_TLS_PREFERRED && s->tls_ca != NULL)
         s->tls = GF_TLS_VERIFY_IDENTITY;

@@ -17,17 +17,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "dial.h"
 #include "session.h"
 #include "tls_probe.h"
 
 enum {
-    CONNECT_TIMEOUT = 10,
-    /* A peer that vanished without a word: first question after 30 s of silence, given up after 60. A statement may
-       take hours, so silence alone says nothing on connections other than the stream's. */
-    KEEPALIVE_IDLE = 30,
-    KEEPALIVE_INTERVAL = 10,
-    KEEPALIVE_COUNT = 3,
-    GONE_MS = 60000
+    SILENCE_MS = 10000,
+    SILENCE_MIN_MS = 3000, /* a busy machine is no dead one */
+    PROBES = 4             /* questions to a silent peer within that time */
 };
 
 /* Servers send packets of up to 1 GiB and a status byte, and libmariadb wants its limit above that. */
@@ -158,7 +155,7 @@ static void set_files(MYSQL *db, gf_conn_use use)
 
 static void set_options(MYSQL *db, const gf_server_config *cfg, gf_conn_use use)
 {
-    unsigned connect_timeout = cfg->connect_timeout > 0 ? cfg->connect_timeout : CONNECT_TIMEOUT;
+    unsigned connect_timeout = cfg->connect_timeout > 0 ? cfg->connect_timeout : GF_CONNECT_TIMEOUT;
     my_bool reconnect = 0; /* it would come back with another session and never say so */
     unsigned protocol = cfg->socket != NULL ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP; /* also for "localhost" */
 
@@ -175,27 +172,29 @@ static void set_options(MYSQL *db, const gf_server_config *cfg, gf_conn_use use)
         mysql_optionsv(db, MYSQL_OPT_CONNECT_ATTR_ADD, "_client_role", "binary_log_listener");
 }
 
-static bool attempt(MYSQL **db, const gf_server_config *cfg, gf_conn_use use, bool tls, const char *fingerprint)
+static bool attempt(MYSQL **db, gf_dial *dial, const gf_server_config *cfg, gf_conn_use use, bool tls,
+                    const char *fingerprint)
 {
     *db = mysql_init(NULL);
     if (*db == NULL)
         gf_oom();
     set_options(*db, cfg, use);
     set_tls(*db, cfg, tls, fingerprint);
-    return mysql_real_connect(*db, cfg->socket != NULL ? "localhost" : cfg->host, cfg->user, cfg->password, NULL,
-                              cfg->port, cfg->socket, 0) != NULL;
+    return gf_dial_connect(dial, *db, cfg);
 }
 
-static void watch_peer(MYSQL *db)
+/* A peer that vanished without a word is noticed by what TCP no longer acknowledges, be it our data or our questions.
+   A statement may take hours, so the silence of the server itself says nothing on connections other than the stream's. */
+static void watch_peer(MYSQL *db, const gf_server_config *cfg)
 {
-    static const struct {
+    int silence = cfg->silence_ms == 0 ? SILENCE_MS : (int)cfg->silence_ms;
+    int limit = silence < SILENCE_MIN_MS ? SILENCE_MIN_MS : silence;
+    int pause = limit / PROBES < 1000 ? 1 : limit / PROBES / 1000;
+    const struct {
         int level, name, value;
     } options[] = {
-        {SOL_SOCKET, SO_KEEPALIVE, 1},
-        {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE},
-        {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL},
-        {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT},
-        {IPPROTO_TCP, TCP_USER_TIMEOUT, GONE_MS},
+        {SOL_SOCKET, SO_KEEPALIVE, 1},      {IPPROTO_TCP, TCP_KEEPIDLE, pause},     {IPPROTO_TCP, TCP_KEEPINTVL, pause},
+        {IPPROTO_TCP, TCP_KEEPCNT, PROBES}, {IPPROTO_TCP, TCP_USER_TIMEOUT, limit},
     };
     int fd = (int)mysql_get_socket(db);
 
@@ -211,41 +210,53 @@ static void fail_connect(gf_error *err, MYSQL *db, const gf_server_config *cfg, 
     gf_fail_mysql(err, db, "connect to %s as %s", address, cfg->user == NULL ? "(no user)" : cfg->user);
 }
 
-bool gf_server_connect(MYSQL **out, const gf_server_config *cfg, gf_conn_use use, gf_error *err)
+/* Everything but the list that an interrupt looks at. On failure *db may be there too, for its error. */
+static bool connect_as(MYSQL **db, gf_dial *dial, const gf_server_config *cfg, gf_conn_use use, const char *address,
+                       gf_error *err)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     /* Nobody can listen on a unix socket: there "preferred" means without. */
     bool tls = cfg->tls != GF_TLS_OFF && (cfg->tls != GF_TLS_PREFERRED || cfg->socket == NULL);
     char fingerprint[GF_FINGERPRINT_MAX] = "";
+    bool ok;
+
+    if (tls &&
+        (!check_tls_config(cfg, err) || (cfg->tls >= GF_TLS_REQUIRED && !gf_tls_probe(fingerprint, dial, cfg, err))))
+        return gf_fail_context(err, "connect to %s", address);
+    ok = attempt(db, dial, cfg, use, tls, fingerprint);
+    if (!ok && tls && cfg->tls == GF_TLS_PREFERRED && server_has_no_tls(*db)) {
+        mysql_close(*db);
+        ok = attempt(db, dial, cfg, use, false, fingerprint);
+    }
+    if (!ok) {
+        fail_connect(err, *db, cfg, address);
+        return false;
+    }
+    if (cfg->socket == NULL)
+        watch_peer(*db, cfg);
+    return gf_session_setup(*db, cfg, use, err) || gf_fail_context(err, "%s", address);
+}
+
+bool gf_server_connect(MYSQL **out, const gf_server_config *cfg, gf_conn_use use, gf_error *err)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     gf_buf address = {0};
     MYSQL *db = NULL;
-    bool ok = false;
+    gf_dial dial;
+    bool ok;
 
     *out = NULL;
     pthread_once(&once, initialise_library);
     mysql_thread_init();
     address_text(&address, cfg);
-    if (tls && (!check_tls_config(cfg, err) || (cfg->tls >= GF_TLS_REQUIRED && !gf_tls_probe(fingerprint, cfg, err)))) {
-        gf_fail_context(err, "connect to %s", gf_buf_cstr(&address));
-        goto out;
-    }
-    ok = attempt(&db, cfg, use, tls, fingerprint);
-    if (!ok && tls && cfg->tls == GF_TLS_PREFERRED && server_has_no_tls(db)) {
-        mysql_close(db);
-        ok = attempt(&db, cfg, use, false, fingerprint);
-    }
-    if (!ok) {
-        fail_connect(err, db, cfg, gf_buf_cstr(&address));
-        goto out;
-    }
-    if (cfg->socket == NULL)
-        watch_peer(db);
-    ok = gf_session_setup(db, cfg, use, err) || gf_fail_context(err, "%s", gf_buf_cstr(&address));
+    gf_dial_begin(&dial);
+    ok = connect_as(&db, &dial, cfg, use, gf_buf_cstr(&address), err);
+    gf_dial_end(&dial);
+    if (!ok && gf_dial_interrupted()) /* whatever broke, the stop broke it */
+        gf_fail(err, GF_ERR_STOPPED, "connect to %s: stopped", gf_buf_cstr(&address));
     if (ok) {
         *out = db;
         db = NULL;
     }
-out:
     gf_server_close(db);
     gf_buf_free(&address);
     return ok;

@@ -23,15 +23,14 @@ enum {
     CAPABILITIES = CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION | CLIENT_PLUGIN_AUTH | CLIENT_SSL,
     UTF8MB4 = 45,
     PACKET_HEADER = 4,
-    GREETING_MAX = 4096,
-    DEFAULT_TIMEOUT = 10
+    GREETING_MAX = 4096
 };
 
 /* ---- the socket ---- */
 
 static void limit_time(int fd, const gf_server_config *cfg)
 {
-    struct timeval limit = {.tv_sec = cfg->connect_timeout > 0 ? cfg->connect_timeout : DEFAULT_TIMEOUT};
+    struct timeval limit = {.tv_sec = cfg->connect_timeout > 0 ? cfg->connect_timeout : GF_CONNECT_TIMEOUT};
 
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit); /* bounds connect() too */
@@ -45,20 +44,22 @@ static bool fail_retry(gf_error *err, const char *what)
     return false;
 }
 
-static int connect_one(const struct sockaddr *address, socklen_t len, int family, const gf_server_config *cfg)
+static int connect_one(const struct sockaddr *address, socklen_t len, int family, gf_dial *dial,
+                       const gf_server_config *cfg)
 {
     int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return -1;
     limit_time(fd, cfg);
+    gf_dial_socket(dial, fd);
     if (connect(fd, address, len) == 0)
         return fd;
     close(fd);
     return -1;
 }
 
-static int connect_unix(const gf_server_config *cfg)
+static int connect_unix(gf_dial *dial, const gf_server_config *cfg)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
@@ -67,10 +68,10 @@ static int connect_unix(const gf_server_config *cfg)
         return -1;
     }
     memcpy(address.sun_path, cfg->socket, strlen(cfg->socket));
-    return connect_one((const struct sockaddr *)&address, sizeof address, AF_UNIX, cfg);
+    return connect_one((const struct sockaddr *)&address, sizeof address, AF_UNIX, dial, cfg);
 }
 
-static int connect_tcp(const gf_server_config *cfg, gf_error *err)
+static int connect_tcp(gf_dial *dial, const gf_server_config *cfg, gf_error *err)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
     char port[16];
@@ -83,20 +84,20 @@ static int connect_tcp(const gf_server_config *cfg, gf_error *err)
         return -1;
     }
     for (const struct addrinfo *a = list; a != NULL && fd < 0; a = a->ai_next)
-        fd = connect_one(a->ai_addr, a->ai_addrlen, a->ai_family, cfg);
+        fd = connect_one(a->ai_addr, a->ai_addrlen, a->ai_family, dial, cfg);
     freeaddrinfo(list);
     if (fd < 0)
         fail_retry(err, "reach the server");
     return fd;
 }
 
-static int open_socket(const gf_server_config *cfg, gf_error *err)
+static int open_socket(gf_dial *dial, const gf_server_config *cfg, gf_error *err)
 {
     int fd;
 
     if (cfg->socket == NULL)
-        return connect_tcp(cfg, err);
-    fd = connect_unix(cfg);
+        return connect_tcp(dial, cfg, err);
+    fd = connect_unix(dial, cfg);
     if (fd < 0)
         fail_retry(err, "reach the server's socket");
     return fd;
@@ -300,9 +301,9 @@ out:
     return ok;
 }
 
-bool gf_tls_probe(char fingerprint[GF_FINGERPRINT_MAX], const gf_server_config *cfg, gf_error *err)
+bool gf_tls_probe(char fingerprint[GF_FINGERPRINT_MAX], gf_dial *dial, const gf_server_config *cfg, gf_error *err)
 {
-    int fd = open_socket(cfg, err);
+    int fd = open_socket(dial, cfg, err);
     bool tls = false, ok;
 
     if (fd < 0)

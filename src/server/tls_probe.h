@@ -9,11 +9,12 @@
 #ifndef GFREPLICA_SERVER_TLS_PROBE_H
 #define GFREPLICA_SERVER_TLS_PROBE_H
 
-#include "gfreplica/server.h"
+#include "dial.h"
 
 enum { GF_FINGERPRINT_MAX = 32 * 3 };
 
 /* cfg->tls is REQUIRED or more. CONFIG when the server has no TLS or its certificate does not hold. */
-GF_MUST_CHECK bool gf_tls_probe(char fingerprint[GF_FINGERPRINT_MAX], const gf_server_config *cfg, gf_error *err);
+GF_MUST_CHECK bool gf_tls_probe(char fingerprint[GF_FINGERPRINT_MAX], gf_dial *dial, const gf_server_config *cfg,
+                                gf_error *err);
 
 #endif
