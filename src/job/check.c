@@ -140,7 +140,8 @@ bool gf_check_run(gf_check_report *out, const gf_config *config, MYSQL *source, 
                   .source_info = source_info,
                   .target = target,
                   .target_info = target_info,
-                  .catalog = catalog};
+                  .catalog = catalog,
+                  .resuming = resuming};
     bool ok;
 
     *out = (gf_check_report){0};

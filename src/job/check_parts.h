@@ -46,8 +46,9 @@ typedef struct {
     gf_catalog *catalog;
     const gf_table **tables; /* owned list */
     size_t table_count;
-    bool begun;  /* the job's tables are on the target already: this is no first start */
-    bool marker; /* the target's grants allow one, and the configuration wants it */
+    bool resuming; /* the job was at work before: what passes by itself is waited for */
+    bool begun;    /* the job's tables are on the target already: this is no first start */
+    bool marker;   /* the target's grants allow one, and the configuration wants it */
     gf_grants source_grants, target_grants;
 } gf_check;
 

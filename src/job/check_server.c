@@ -232,6 +232,15 @@ static bool is_off(const char *value)
     return value == NULL || strcmp(value, "0") == 0 || strcasecmp(value, "OFF") == 0;
 }
 
+/* A job that has begun may meet a failover when it is started again, as one that runs does: it waits as well. */
+static bool refuse_read_only(gf_check *c, const char *name, gf_error *err)
+{
+    if (c->resuming)
+        return gf_fail(err, GF_ERR_RETRY, "target: %s is ON: SET GLOBAL %s=OFF", name, name);
+    gf_check_problem(c, "target: %s is ON: SET GLOBAL %s=OFF", name, name);
+    return true;
+}
+
 static bool check_read_only(gf_check *c, gf_error *err)
 {
     static const char *const names[] = {"super_read_only", "read_only"};
@@ -246,11 +255,9 @@ static bool check_read_only(gf_check *c, gf_error *err)
         free(value);
         if (!on)
             continue;
-        if (i == 1 && may_write_read_only(c))
-            gf_check_warning(c, "target: read_only is ON; this account may write all the same");
-        else
-            gf_check_problem(c, "target: %s is ON: SET GLOBAL %s=OFF", names[i], names[i]);
-        break;
+        if (i == 0 || !may_write_read_only(c))
+            return refuse_read_only(c, names[i], err);
+        gf_check_warning(c, "target: read_only is ON; this account may write all the same");
     }
     return true;
 }
