@@ -17,6 +17,7 @@
 
 #include "gfreplica/log.h"
 #include "gfreplica/thread.h"
+#include "torn.h"
 
 enum { BACKOFF_MIN_MS = 250, BACKOFF_MAX_MS = 5000 };
 
@@ -24,6 +25,11 @@ struct gf_receiver {
     gf_receiver_options opt; /* set at creation */
     gf_server_info info;     /* likewise */
     pthread_t thread;
+
+    /* The thread's alone. */
+    char torn[GF_BINLOG_NAME_MAX]; /* the file in which the last link ended for good; empty: none */
+    gf_position behind_torn;       /* where the next link starts instead of at the relay's end, once by_file */
+    bool by_file;
 
     atomic_bool stopping;
 
@@ -73,6 +79,8 @@ static bool ask(gf_receiver *r, MYSQL *db, gf_error *err)
     ok = gf_replica_available(db, &r->info, &end, err);
     if (!ok && err->kind == GF_ERR_GONE) /* not the end yet: it may still have what the target needs */
         err->kind = GF_ERR_RETRY;
+    if (ok && r->torn[0] != '\0')
+        ok = r->by_file = gf_torn_step_over(&r->behind_torn, db, r->torn, &end, err);
     gf_position_free(&end);
     return ok;
 }
@@ -92,14 +100,18 @@ static bool same_source(gf_receiver *r, gf_error *err)
 
 static bool open_link(gf_replica **out, gf_receiver *r, gf_error *err)
 {
+    gf_replica_options opt = r->opt.replica;
     gf_position end = {0};
     bool ok;
 
     *out = NULL;
+    opt.by_file = r->by_file;
+    r->by_file = false; /* from then on the relay's end is behind it */
+    r->torn[0] = '\0';
     ok = gf_relay_rewind(r->opt.relay, err) &&
          (gf_relay_holds(r->opt.relay, r->info.identity, &end) ||
           gf_fail(err, GF_ERR_RETRY, "nothing of the relay could be kept")) &&
-         gf_replica_open(out, &r->opt.replica, &end, err);
+         gf_replica_open(out, &opt, opt.by_file ? &r->behind_torn : &end, err);
     gf_position_free(&end);
     return ok;
 }
@@ -179,6 +191,8 @@ static void *run(void *arg)
         bool got = false;
 
         receive_once(r, &got, &err);
+        if (gf_torn_named(r->torn, sizeof r->torn, &err))
+            err.kind = GF_ERR_RETRY;
         if (atomic_load(&r->stopping) || err.kind != GF_ERR_RETRY || !got || !wait_for_source(r, &err))
             break;
     }
@@ -250,6 +264,7 @@ void gf_receiver_stop(gf_receiver *r)
     pthread_mutex_unlock(&r->lock);
     gf_relay_stop(r->opt.relay);
     pthread_join(r->thread, NULL);
+    gf_position_free(&r->behind_torn);
     pthread_cond_destroy(&r->changed);
     pthread_mutex_destroy(&r->lock);
     free(r);

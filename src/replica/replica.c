@@ -39,7 +39,7 @@ enum {
     FIRST_EVENT = 4, /* offset of the first event of a binlog file */
     CRC_LEN = 4,
     MIN_READ_TIMEOUT = 3, /* seconds; also holds for the handshake */
-    SILENT_HEARTBEATS = 3
+    SILENT_HEARTBEATS = 2
 };
 
 struct gf_replica {
@@ -64,6 +64,7 @@ static const struct {
     const char *advice;
 } dump_errors[] = {
     {"Could not find first log file name", GF_ERR_GONE, "the binlog file is no longer on the source"},
+    {"could not find next log", GF_ERR_RETRY, "the source's binlogs were removed while it sent them"},
     {"purged required binary logs", GF_ERR_GONE, "the source has purged transactions that are still needed"},
     {"Could not find GTID state requested", GF_ERR_GONE, "the source has purged transactions that are still needed"},
     {"requested to start from GTID", GF_ERR_GONE, "the source lacks transactions that were applied: another history"},
@@ -275,7 +276,7 @@ static void name_address(gf_replica *r)
 bool gf_replica_open(gf_replica **out, const gf_replica_options *opt, const gf_position *from, gf_error *err)
 {
     gf_replica *r = gf_calloc(1, sizeof *r);
-    bool by_gtid = starts_by_gtid(opt->info, from);
+    bool by_gtid = !opt->by_file && starts_by_gtid(opt->info, from);
 
     *out = NULL;
     r->opt = *opt;
