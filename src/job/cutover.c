@@ -120,11 +120,25 @@ static bool begin(struct pipeline *p, gf_error *err)
     if (!gf_progress_save(p->job, err)) /* the lock may take its time */
         return false;
     gf_progress_callbacks(p->job);
+    /* Before the applications are held: the end of a binlog that was reset could be one that we have "reached". */
+    if (!gf_progress_same_binlog(p->job, err))
+        return false;
     if (!call_lock(p, err))
         return false;
     p->lock_called = true;
     warn_if_writable(p->job);
     return wait_for_replication(p->job, err);
+}
+
+static bool not_behind_us(gf_job *j, const gf_position *end, gf_error *err)
+{
+    bool behind;
+
+    pthread_mutex_lock(&j->lock);
+    behind = gf_position_cmp(end, &j->state.position) < 0;
+    pthread_mutex_unlock(&j->lock);
+    return !behind || gf_fail(err, GF_ERR_RETRY, "the source's binlog ends at %s:%llu, before our position", end->file,
+                              (unsigned long long)end->offset);
 }
 
 /* Rule X1: the end is read while the stream stands still, so nothing behind it has been handed on. */
@@ -136,7 +150,7 @@ static bool fix_end(struct pipeline *p, gf_error *err)
 
     if (!gf_stream_hold(p->stream, true))
         return true; /* in the middle of a transaction: again at the next step */
-    if (!gf_server_binlog_end(&end, j->source, &j->source_info, err))
+    if (!gf_server_binlog_end(&end, j->source, &j->source_info, err) || !not_behind_us(j, &end, err))
         return false;
     gf_stream_limit(p->stream, &end);
     p->limit_set = true;

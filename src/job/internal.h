@@ -93,6 +93,8 @@ struct pipeline {
     uint64_t limit_ms;      /* when it was set */
     gf_position source_end; /* polled */
     bool has_end;
+    gf_position moved_to; /* the position as it was polled, and since when it stands there or at the end */
+    uint64_t moved_ms;
     /* for rates */
     uint64_t rate_rows, rate_lag, rate_ms;
 };
@@ -138,6 +140,8 @@ GF_MUST_CHECK bool gf_cutover_step(struct pipeline *p, bool *done, gf_error *err
 GF_MUST_CHECK bool gf_cutover_finish(gf_job *j, gf_error *err); /* after the pipeline */
 
 /* ---- progress.c ---- */
+/* Is the place that was reached still in the source's binlog? Not after RESET MASTER: GONE. */
+GF_MUST_CHECK bool gf_progress_same_binlog(gf_job *j, gf_error *err);
 GF_MUST_CHECK bool gf_progress_tick(struct pipeline *p, gf_error *err); /* polls, saves, calls back, when it is time */
 GF_MUST_CHECK bool gf_progress_save(gf_job *j, gf_error *err);
 void gf_progress_callbacks(gf_job *j);

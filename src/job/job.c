@@ -67,6 +67,7 @@ void gf_job_stop(gf_job *j, const char *why)
     }
     pthread_cond_broadcast(&j->changed);
     pthread_mutex_unlock(&j->lock);
+    gf_server_interrupt();
 }
 
 static void wake(gf_job *j)
@@ -218,11 +219,40 @@ static void back_off(gf_job *j, unsigned ms)
     pthread_mutex_unlock(&j->lock);
 }
 
+/* Since when it has been going wrong, and what was said of it. */
+typedef struct {
+    uint64_t since, work; /* 0: all is well; what the job had done by then */
+    unsigned wait_ms;
+    gf_error told;
+} trouble;
+
+/* One line for a change of state: the same trouble is told again only to those who want everything. */
+static void tell_trouble(trouble *t, const gf_job *j, const gf_error *err)
+{
+    if (strcmp(t->told.text, err->text) == 0)
+        gf_log_debug("%s; trying again in %u ms", err->text, t->wait_ms);
+    else
+        gf_log_warn("%s; trying again in %u ms, and so on for %u s", err->text, t->wait_ms, j->config->retry_timeout);
+    t->told = *err;
+}
+
+/* False when it lasts for too long. An attempt that got something done begins the count anew. */
+static bool may_try_again(trouble *t, gf_job *j, gf_error *err)
+{
+    uint64_t now = gf_now_ms(), work = work_done(j);
+
+    if (t->since == 0 || work != t->work)
+        *t = (trouble){.since = now, .work = work, .wait_ms = BACKOFF_MIN_MS};
+    if (now - t->since > 1000ULL * j->config->retry_timeout)
+        return gf_fail_context(err, "gave up after %u s", j->config->retry_timeout);
+    tell_trouble(t, j, err);
+    return true;
+}
+
 /* Rule R3: whatever link was lost, the next attempt begins at the marker. */
 static bool run_attempts(gf_job *j, gf_error *err)
 {
-    uint64_t trouble_since = 0, work = 0;
-    unsigned wait_ms = BACKOFF_MIN_MS;
+    trouble t = {0};
 
     while (!attempt(j, err)) {
         gf_error stop;
@@ -232,18 +262,10 @@ static bool run_attempts(gf_job *j, gf_error *err)
             *err = stop;
             return false;
         }
-        if (err->kind != GF_ERR_RETRY)
+        if (err->kind != GF_ERR_RETRY || !may_try_again(&t, j, err))
             return false;
-        if (work_done(j) != work || trouble_since == 0) {
-            work = work_done(j);
-            trouble_since = gf_now_ms();
-            wait_ms = BACKOFF_MIN_MS;
-        }
-        if (gf_now_ms() - trouble_since > 1000ULL * j->config->retry_timeout)
-            return gf_fail_context(err, "gave up after %u s", j->config->retry_timeout);
-        gf_log_warn("%s; trying again in %u ms", err->text, wait_ms);
-        back_off(j, wait_ms);
-        wait_ms = 2 * wait_ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : 2 * wait_ms;
+        back_off(j, t.wait_ms);
+        t.wait_ms = 2 * t.wait_ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : 2 * t.wait_ms;
     }
     gf_start_disconnect(j);
     return true;

@@ -222,6 +222,7 @@ static void stop(struct pipeline *p)
     gf_position_free(&p->exact_after);
     gf_position_free(&p->copied_at);
     gf_position_free(&p->source_end);
+    gf_position_free(&p->moved_to);
 }
 
 /* ---- watching ---- */

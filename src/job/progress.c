@@ -10,8 +10,9 @@
 #include "internal.h"
 
 enum {
-    POLL_MS = 1000, /* source's binlog end */
-    SAVE_MS = 1000, /* checkpoint; longer where a save takes long (many tables) */
+    POLL_MS = 1000,   /* source's binlog end */
+    STILL_MS = 30000, /* a position that stands still is looked at */
+    SAVE_MS = 1000,   /* checkpoint; longer where a save takes long (many tables) */
     SAVE_SHARE = 20,
     CALL_SHARE = 5, /* callbacks take at most one part in so many of the main thread's time, and one more */
     RATE_MS = 2000,
@@ -216,33 +217,77 @@ static uint64_t bytes_behind(gf_job *j, const gf_position *at, const gf_position
     return strcmp(at->file, end->file) == 0 ? end->offset - at->offset : bytes_between(j->source, at, end);
 }
 
+bool gf_progress_same_binlog(gf_job *j, gf_error *err)
+{
+    gf_position at = {0};
+    bool found, ok;
+
+    pthread_mutex_lock(&j->lock);
+    gf_position_copy(&at, &j->state.position);
+    pthread_mutex_unlock(&j->lock);
+    ok = gf_replica_same_place(&found, j->source, &j->source_info, &at, err);
+    gf_position_free(&at);
+    return ok;
+}
+
+/* RESET MASTER under a running dump is told to nobody: MariaDB goes on reading the file that was deleted, and is silent
+   for ever. A reset binlog ends before what was read of it; one that has grown again shows by a position that stands
+   still behind its end. */
+static bool watch_for_reset(struct pipeline *p, const gf_position *at, gf_error *err)
+{
+    uint64_t now = gf_now_ms();
+
+    if (gf_binlog_cmp(p->source_end.file, p->source_end.offset, at->file, at->offset) < 0)
+        return gf_progress_same_binlog(p->job, err) &&
+               gf_fail(err, GF_ERR_RETRY, "the source's binlog ends at %s:%llu, before our position %s:%llu",
+                       p->source_end.file, (unsigned long long)p->source_end.offset, at->file,
+                       (unsigned long long)at->offset);
+    if (p->moved_ms == 0 || gf_position_cmp(at, &p->moved_to) != 0 || gf_position_cmp(at, &p->source_end) >= 0) {
+        gf_position_copy(&p->moved_to, at);
+        p->moved_ms = now;
+        return true;
+    }
+    if (now - p->moved_ms < STILL_MS)
+        return true;
+    p->moved_ms = now; /* a pause, a long transaction: look again later */
+    return gf_progress_same_binlog(p->job, err);
+}
+
+static void note_lag(struct pipeline *p, const gf_position *at)
+{
+    gf_job *j = p->job;
+    uint64_t bytes = bytes_behind(j, at, &p->source_end);
+
+    pthread_mutex_lock(&j->lock);
+    if (bytes == 0)
+        j->caught_up_ms = gf_wall_ms();
+    j->state.lag_bytes = bytes;
+    j->state.lag_seconds = bytes == 0 ? 0 : seconds_behind_locked(j, gf_wall_ms());
+    pthread_mutex_unlock(&j->lock);
+}
+
 static bool poll_source(struct pipeline *p, gf_error *err)
 {
     gf_job *j = p->job;
     gf_position at = {0};
-    uint64_t bytes;
+    bool ok;
 
-    if (!gf_server_binlog_end(&p->source_end, j->source, &j->source_info, err))
-        return false;
-    p->has_end = true;
-    if (!gf_receiving_tick(j, &p->source_end, err))
-        return false;
-    gf_receiving_passed(j);
+    /* The position first: the end that is asked for afterwards can't be before it. */
     pthread_mutex_lock(&j->lock);
     gf_position_copy(&at, &j->state.position);
     pthread_mutex_unlock(&j->lock);
+    ok = gf_server_binlog_end(&p->source_end, j->source, &j->source_info, err);
+    p->has_end = ok;
+    ok = ok && gf_receiving_tick(j, &p->source_end, err);
+    if (ok)
+        gf_receiving_passed(j);
     /* After a start by GTID the place in the binlog is told by the stream's first events. */
-    if (at.file[0] != '\0') {
-        bytes = bytes_behind(j, &at, &p->source_end);
-        pthread_mutex_lock(&j->lock);
-        if (bytes == 0)
-            j->caught_up_ms = gf_wall_ms();
-        j->state.lag_bytes = bytes;
-        j->state.lag_seconds = bytes == 0 ? 0 : seconds_behind_locked(j, gf_wall_ms());
-        pthread_mutex_unlock(&j->lock);
+    if (ok && at.file[0] != '\0') {
+        ok = watch_for_reset(p, &at, err);
+        note_lag(p, &at);
     }
     gf_position_free(&at);
-    return true;
+    return ok;
 }
 
 /* ---- rates ---- */

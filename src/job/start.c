@@ -99,23 +99,69 @@ out:
     return ok;
 }
 
-static bool same_history(gf_job *j, const gf_position *at, gf_error *err)
+/* Is the GTID in this gtid_binlog_state, which has the last one of each domain and server? */
+static bool state_has(const char *state, const gf_maria_gtid *gtid)
 {
-    return j->source_info.flavor == GF_FLAVOR_MARIADB ? same_binlog(j, at, err) : same_gtids(j, at, err);
+    char *copy = gf_strdup(state), *rest = NULL;
+    bool found = false;
+
+    for (char *word = strtok_r(copy, ", ", &rest); word != NULL && !found; word = strtok_r(NULL, ", ", &rest)) {
+        gf_maria_pos last = {0};
+
+        found = gf_maria_pos_parse(&last, word, NULL) && last.count == 1 && last.items[0].domain == gtid->domain &&
+                last.items[0].server == gtid->server && last.items[0].seq >= gtid->seq;
+        gf_maria_pos_free(&last);
+    }
+    free(copy);
+    return found;
+}
+
+/* Rule R5 for MariaDB: its binlog has the very transactions at which we stand. Whether it still has what follows, the
+   start position's own check tells. */
+static bool same_maria_gtids(gf_job *j, const gf_position *at, gf_error *err)
+{
+    char *state = NULL;
+    bool ok = at->maria.count > 0 || gf_fail(err, GF_ERR_GONE, "without GTIDs a position means nothing there");
+
+    ok = ok && gf_server_scalar(&state, j->source, "compare GTIDs", err, "SELECT @@global.gtid_binlog_state");
+    for (size_t i = 0; ok && i < at->maria.count; i++) {
+        const gf_maria_gtid *ours = &at->maria.items[i];
+
+        if (!state_has(state == NULL ? "" : state, ours))
+            ok = gf_fail(err, GF_ERR_GONE, "it lacks transactions that the target has: %lu-%lu-%llu",
+                         (unsigned long)ours->domain, (unsigned long)ours->server, (unsigned long long)ours->seq);
+    }
+    free(state);
+    return ok;
+}
+
+/* *elsewhere: it is another server, to which files and offsets of the old one mean nothing (rule S5). */
+static bool same_history(bool *elsewhere, gf_job *j, const gf_position *at, gf_error *err)
+{
+    bool same;
+
+    *elsewhere = true;
+    if (j->source_info.flavor == GF_FLAVOR_MYSQL)
+        return same_gtids(j, at, err);
+    same = same_binlog(j, at, err);
+    *elsewhere = !same;
+    return same || (err->kind == GF_ERR_GONE && same_maria_gtids(j, at, err));
 }
 
 static bool check_identity(gf_job *j, gf_error *err)
 {
+    bool elsewhere;
+
     if (j->state.source_identity[0] == '\0' || strcmp(j->state.source_identity, j->source_info.identity) == 0)
         return true;
-    if (!same_history(j, &j->state.position, err))
+    if (!same_history(&elsewhere, j, &j->state.position, err))
         return gf_fail_context(err, "another server (%s) answers at %s, this job's source is %s",
                                j->source_info.identity, j->state.source_address, j->state.source_identity);
     gf_log_warn("the source is now %s instead of %s: it has all that we have, going on from there",
                 j->source_info.identity, j->state.source_identity);
     pthread_mutex_lock(&j->lock);
     snprintf(j->state.source_identity, sizeof j->state.source_identity, "%s", j->source_info.identity);
-    if (j->source_info.flavor == GF_FLAVOR_MYSQL) { /* rule S5: files and offsets are of one server */
+    if (elsewhere) {
         j->state.position.file[0] = '\0';
         j->state.position.offset = 0;
     }
@@ -508,11 +554,9 @@ static bool begin_job(gf_job *j, gf_error *err)
 
 /* Rule S5: files and offsets were the old server's. A snapshot of a keyless table that the marker has not passed would
    have to be compared with the new one's. */
-static bool change_source(gf_job *j, gf_marker_content *m, gf_error *err)
+static bool change_source(gf_job *j, gf_marker_content *m, bool elsewhere, gf_error *err)
 {
-    bool moved_house = j->source_info.flavor == GF_FLAVOR_MARIADB; /* the same binlog under another name */
-
-    for (size_t i = 0; i < m->range_count && !moved_house; i++) {
+    for (size_t i = 0; i < m->range_count && elsewhere; i++) {
         gf_marker_range *r = &m->ranges[i];
 
         if (r->snap_file[0] != '\0' &&
@@ -523,22 +567,24 @@ static bool change_source(gf_job *j, gf_marker_content *m, gf_error *err)
                            r->db, r->name);
         r->snap_file[0] = '\0';
     }
-    if (!moved_house) {
+    if (elsewhere) {
         j->start.file[0] = '\0';
         j->start.offset = 0;
     }
-    return gf_marker_source(j->marker, j->target, j->state.source_identity, moved_house, err);
+    return gf_marker_source(j->marker, j->target, j->state.source_identity, !elsewhere, err);
 }
 
 static bool resume_job(gf_job *j, gf_marker_content *m, gf_error *err)
 {
+    bool changed = strcmp(m->source_identity, j->state.source_identity) != 0, elsewhere = false;
+
     if (strcmp(m->stage, "done") == 0 && !j->begun)
         return gf_fail(
             err, GF_ERR_CONFIG,
             "the target's %s holds a finished job '%s': give this one another name (--job), or --take-over its "
             "place",
             j->config->marker_db, j->config->job);
-    if (strcmp(m->source_identity, j->state.source_identity) != 0 && !same_history(j, &m->position, err))
+    if (changed && !same_history(&elsewhere, j, &m->position, err))
         return gf_fail_context(err, "job '%s' in the target's %s is of the source %s", j->config->job,
                                j->config->marker_db, m->source_identity);
     if (!j->begun)
@@ -547,7 +593,7 @@ static bool resume_job(gf_job *j, gf_marker_content *m, gf_error *err)
             "schema that the source has now",
             j->config->job);
     gf_position_copy(&j->start, &m->position);
-    if (strcmp(m->source_identity, j->state.source_identity) != 0 && !change_source(j, m, err))
+    if (changed && !change_source(j, m, elsewhere, err))
         return false;
     j->seq = m->seq;
     plan_from_marker(j, m);
