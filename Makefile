@@ -122,6 +122,12 @@ $(B)/tests/fidelity/%: $(B)/tests/fidelity/%.o $(B)/tests/fidelity/fidelity.o $(
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ $(CHECK_LIBS) $(PKG_LIBS) -lm
 
+# For LD_PRELOAD.
+$(B)/tests/fault/clock_shim.so: tests/fault/clock_shim.c
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(LANG_FLAGS) $(WARN) $(CFLAGS) -fPIC -shared -o $@ $<
+
 $(SOAK): $(SOAK_OBJ) $(HARNESS_OBJ) $(LIB)
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $^ $(PKG_LIBS) -lm
@@ -141,7 +147,7 @@ $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(LIB)
 
 tools: $(TOOLS)
 unit-programs: $(UNIT)
-test-programs: $(INTEGRATION) $(FIDELITY) $(FAULT) $(TOOLS) $(SOAK)
+test-programs: $(INTEGRATION) $(FIDELITY) $(FAULT) $(B)/tests/fault/clock_shim.so $(TOOLS) $(SOAK)
 
 # --- tests -----------------------------------------------------------------------------------------------------------
 
@@ -170,8 +176,9 @@ fidelity: build test-programs
 fidelity-long: build $(FIDELITY_LONG)
 	@TEST_TIMEOUT=7200 scripts/run-tests.sh $(FIDELITY_LONG)
 
+# Each fault at each stage on a job of its own; make test puts most of them upon one.
 fault: build test-programs
-	@scripts/run-tests.sh $(FAULT)
+	@FAULTS=all TEST_TIMEOUT=7200 scripts/run-tests.sh $(FAULT)
 
 # Not part of any test: as long as one likes, and it keeps all when something is wrong.
 soak: build $(SOAK)

@@ -1,36 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_servers.c - what happens to the servers and links while a job copies and while it streams, under load.
+ * test_servers.c - what happens to the servers, their connections and our process, at every stage of a job.
  *
- * Every cell of the matrix: a live source, the job in the wanted stage, the fault, some more seconds of load, cutover,
- * and both sides equal. All of these are ridden through by the same process.
+ * All of it is ridden through, or gone on with by the same command where our process was killed: a row written then
+ * arrives, and at the end both sides are equal. In `make test` most faults come one after the other upon one job;
+ * `make fault` gives each, at each stage, a job of its own.
  */
-#include <check.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "harness/harness.h"
-
-enum { ROWS = 1500 };
-
-static const char *const families[] = {"mariadb", "mysql"};
-enum { FAMILIES = 2 };
+#include "fault/cell.h"
 
 static h_server *source, *target;
 
-struct cell {
-    const char *db;
-    h_run *run;
-};
-
 /* ---- faults ---- */
 
-/* KILLs the connections whose line in the process list has `word` in it. */
-static void kill_connections(h_server *server, const char *word)
+/* KILLs the connections of that user, command, or with that in their statement. */
+static void kill_by(MYSQL *m, const char *word)
 {
-    MYSQL *m = h_connect(server);
     MYSQL_RES *res;
     MYSQL_ROW row;
 
@@ -40,7 +24,8 @@ static void kill_connections(h_server *server, const char *word)
     while ((row = mysql_fetch_row(res)) != NULL) {
         char *kill_it;
 
-        if ((row[4] == NULL || strstr(row[4], word) == NULL) && (row[7] == NULL || strstr(row[7], word) == NULL))
+        if ((row[4] == NULL || strstr(row[4], word) == NULL) && (row[7] == NULL || strstr(row[7], word) == NULL) &&
+            strcmp(row[1], word) != 0)
             continue;
         if (row[7] != NULL && strstr(row[7], "PROCESSLIST") != NULL)
             continue;
@@ -50,83 +35,117 @@ static void kill_connections(h_server *server, const char *word)
         free(kill_it);
     }
     mysql_free_result(res);
+}
+
+static void kill_connections(h_server *server, const char *word)
+{
+    MYSQL *m = h_connect(server);
+
+    kill_by(m, word);
     mysql_close(m);
 }
 
-static void source_crash(struct cell *c)
+static void source_crash(cell *c)
 {
-    (void)c;
-    h_server_kill(source);
-    h_server_restart(source, NULL);
+    h_server_kill(c->source);
+    h_server_restart(c->source, NULL);
 }
 
-static void source_restart(struct cell *c)
+static void source_restart(cell *c)
 {
-    (void)c;
-    h_server_stop(source);
-    h_server_restart(source, NULL);
+    h_server_restart(c->source, NULL);
 }
 
 /* It runs with innodb_flush_log_at_trx_commit=0: the last second of commits is gone, the marker's with them. A job whose
    very start is lost has to be started anew: it is given the time to become durable. */
-static void target_crash(struct cell *c)
+static void target_crash(cell *c)
 {
-    (void)c;
     h_sleep(1.5);
-    h_server_kill(target);
-    h_server_restart(target, NULL);
+    h_server_kill(c->target);
+    h_server_restart(c->target, NULL);
 }
 
-static void target_read_only(struct cell *c)
+static void target_restart(cell *c)
 {
-    (void)c;
-    h_sql(target, "SET GLOBAL read_only=ON");
+    h_server_restart(c->target, NULL);
+}
+
+static void target_read_only(cell *c)
+{
+    bool mariadb = strcmp(c->target->family, "mariadb") == 0;
+
+    h_sql(c->target, "SET GLOBAL %s=ON", mariadb ? "read_only" : "super_read_only");
     h_sleep(2);
-    h_sql(target, "SET GLOBAL read_only=OFF");
+    h_sql(c->target, "SET GLOBAL read_only=OFF");
 }
 
-static void dump_thread_killed(struct cell *c)
+static void dump_thread_killed(cell *c)
 {
-    (void)c;
-    kill_connections(source, "Binlog Dump");
+    kill_connections(c->source, "Binlog Dump");
 }
 
-static void reads_killed(struct cell *c)
+static void reads_killed(cell *c)
 {
-    (void)c;
     for (int i = 0; i < 20; i++) {
-        kill_connections(source, "FORCE INDEX");
+        kill_connections(c->source, "FORCE INDEX");
         h_sleep(0.02);
     }
 }
 
-static void writers_killed(struct cell *c)
+static void writers_killed(cell *c)
 {
-    (void)c;
     for (int i = 0; i < 10; i++) {
-        kill_connections(target, "REPLACE INTO");
+        kill_connections(c->target, "REPLACE INTO");
         h_sleep(0.05);
     }
 }
 
-static void binlog_rotated(struct cell *c)
+static void binlog_rotated(cell *c)
 {
-    (void)c;
     for (int i = 0; i < 5; i++)
-        h_sql(source, "FLUSH BINARY LOGS");
+        h_sql(c->source, "FLUSH BINARY LOGS");
 }
 
-static void process_frozen(struct cell *c)
+static void binlog_purged(cell *c)
 {
+    char *newest;
+
+    binlog_rotated(c);
+    cell_beat(c, FOREVER); /* all before is applied */
+    newest = h_scalar(c->source,
+                      strcmp(c->source->family, "mariadb") == 0 ? "SHOW MASTER STATUS" : "SHOW BINARY LOG STATUS");
+    h_sql(c->source, "PURGE BINARY LOGS TO '%s'", newest);
+    free(newest);
+}
+
+static void process_killed(cell *c)
+{
+    if (h_wait(c->run, 0) < 0)
+        h_signal(c->run, SIGKILL);
+}
+
+static void process_interrupted_twice(cell *c)
+{
+    if (h_wait(c->run, 0) < 0)
+        h_signal(c->run, SIGINT);
+    h_sleep(0.01);
+    if (h_wait(c->run, 0) < 0)
+        h_signal(c->run, SIGINT);
+}
+
+static void process_frozen(cell *c)
+{
+    if (h_wait(c->run, 0) >= 0)
+        return;
     h_signal(c->run, SIGSTOP);
-    h_sleep(3);
+    h_sleep(whole_matrix() ? 60 : 3);
     h_signal(c->run, SIGCONT);
 }
 
 /* A stranger's transaction on the target holds rows that we need. */
-static void rows_locked(struct cell *c)
+static void rows_locked(cell *c)
 {
-    MYSQL *m = h_connect(target);
+    MYSQL *m = h_connect(c->target);
     char *sql = h_format("SELECT COUNT(*) FROM %s.w_hot FOR UPDATE", c->db);
 
     if (mysql_query(m, "BEGIN") != 0 || mysql_query(m, sql) != 0)
@@ -137,71 +156,145 @@ static void rows_locked(struct cell *c)
     free(sql);
 }
 
-static const struct fault {
-    const char *name;
-    void (*happens)(struct cell *c);
-} faults[] = {
-    {"source_crash", source_crash},      {"source_restart", source_restart},
-    {"target_crash", target_crash},      {"target_read_only", target_read_only},
-    {"dump_thread", dump_thread_killed}, {"reads", reads_killed},
-    {"writers", writers_killed},         {"rotate", binlog_rotated},
-    {"frozen", process_frozen},          {"locks", rows_locked},
-};
-enum { FAULTS = sizeof faults / sizeof faults[0], STAGES = 2 };
-
-static void tell(h_run *run)
+/* A stranger takes rows from both ends of what we write, again and again, and gives them back. */
+static void deadlocks_provoked(cell *c)
 {
-    char *log = h_stderr(run);
+    MYSQL *m = h_connect(c->target);
+    char *one = h_format("SELECT COUNT(*) FROM %s.w_hot FOR UPDATE", c->db);
+    char *other = h_format("DELETE FROM %s.w_int WHERE id < 40", c->db);
 
-    fprintf(stderr, "%s\n", log);
-    free(log);
+    mysql_query(m, "SET SESSION innodb_lock_wait_timeout=2");
+    for (int i = 0; i < 12; i++) { /* whichever of us loses */
+        mysql_query(m, "BEGIN");
+        mysql_query(m, i % 2 == 0 ? one : other);
+        mysql_free_result(mysql_store_result(m));
+        h_sleep(0.1);
+        mysql_query(m, i % 2 == 0 ? other : one);
+        mysql_free_result(mysql_store_result(m));
+        mysql_query(m, "ROLLBACK");
+    }
+    mysql_close(m);
+    free(one);
+    free(other);
 }
 
-static void run_cell(const char *family, const struct fault *f, bool streaming)
+/* Ours are killed and meet a full server; this connection is open before, since more than the limit may be. */
+static void no_connection_left(cell *c)
 {
-    char *db = h_format("%s_%s_%s", family, f->name, streaming ? "s" : "c"), *dir = h_path("checkpoints"), *conf;
-    struct cell c = {.db = db};
-    h_workload *load;
-    int code;
+    MYSQL *m = h_connect(c->target), *others[11] = {NULL};
 
-    h_workload_schema(source, db);
-    h_workload_fill(source, db, ROWS, 1);
-    /* Tiny chunks make the copy last; a stage that is over would prove nothing. */
-    conf = h_config(source, target, db, streaming ? NULL : "{\"UpdatableConfig\": {\"DataIterationBatchSize\": 20}}");
-    load = h_workload_start(source, db, 2, ROWS, 30, 2);
-    c.run = h_start("--checkpoint-dir", dir, "--job", db, conf);
-    if (!h_wait_log(c.run, streaming ? "stage streaming" : "stage copying", 60))
-        tell(c.run);
-    h_sleep(0.3);
-    f->happens(&c);
-    h_sleep(1);
-    h_workload_stop(load);
-    if (!h_wait_log(c.run, "stage streaming", 90))
-        tell(c.run);
-    code = h_exec(NULL, NULL, 10, "cutover", "--checkpoint-dir", dir);
-    if (code == 0)
-        code = h_wait(c.run, 90);
-    if (code != 0)
-        tell(c.run);
-    ck_assert_msg(code == 0, "%s: exit code %d", db, code);
-    ck_assert_msg(h_compare(source, target, db) == 0, "%s differs", db);
-    h_run_free(c.run);
-    h_sql(source, "DROP DATABASE %s", db);
-    h_sql(target, "DROP DATABASE %s", db);
-    free(conf);
-    free(dir);
+    if (mysql_query(m, "SET GLOBAL max_connections=10") != 0)
+        h_fail("max_connections: %s", mysql_error(m));
+    kill_by(m, "mover");
+    for (unsigned i = 0; i < 11; i++) { /* takes what is free */
+        others[i] = mysql_init(NULL);
+        mysql_real_connect(others[i], c->target->host, "mover", "", NULL, c->target->port, NULL, 0);
+    }
+    h_sleep(3);
+    for (unsigned i = 0; i < 11; i++)
+        mysql_close(others[i]);
+    if (mysql_query(m, "SET GLOBAL max_connections=151") != 0)
+        h_fail("max_connections: %s", mysql_error(m));
+    mysql_close(m);
+}
+
+static const struct fault {
+    const char *name;
+    void (*happens)(cell *c);
+    bool kills;    /* our process */
+    bool needs_us; /* at work, or it would be another fault */
+} faults[] = {
+    {"reads", reads_killed, false, false},
+    {"kill", process_killed, true, false},
+    {"source_crash", source_crash, false, false},
+    {"target_crash", target_crash, false, false},
+    {"writers", writers_killed, false, false},
+    {"dump_thread", dump_thread_killed, false, false},
+    {"sigint_twice", process_interrupted_twice, true, false},
+    {"locks", rows_locked, false, false},
+    {"target_read_only", target_read_only, false, false},
+    {"deadlocks", deadlocks_provoked, false, false},
+    {"source_restart", source_restart, false, false},
+    {"target_restart", target_restart, false, false},
+    {"rotate", binlog_rotated, false, false},
+    {"purge", binlog_purged, false, true},
+    {"frozen", process_frozen, false, false},
+    {"connections", no_connection_left, false, false},
+};
+enum { FAULTS = sizeof faults / sizeof faults[0] };
+
+static void begin(cell *c, const char *family, const char *name, cell_stage stage)
+{
+    char *db = h_format("%s_%s_%s", family, name, cell_stages[stage]);
+
+    *c = (cell){.source = source, .target = target, .user = "mover"};
+    c->rows = stage == COPYING ? 3000 : 800;
+    cell_begin(c, db, stage);
     free(db);
+}
+
+static void happen(cell *c, const struct fault *f, cell_stage stage)
+{
+    if (f->needs_us && stage != COPYING && stage != STREAMING && stage != LAGGING && stage != IDLE)
+        return;
+    cell_reach(c, stage);
+    fprintf(stderr, "%s %s\n", f->name, cell_stages[stage]);
+    f->happens(c);
+    cell_go_on(c, f->kills);
+}
+
+static void a_job_each(const char *family, cell_stage stage, unsigned first, unsigned step)
+{
+    for (unsigned i = first; i < FAULTS; i += step) {
+        cell c;
+
+        begin(&c, family, faults[i].name, stage);
+        h_sleep(0.3);
+        happen(&c, &faults[i], stage);
+        cell_cut_over(&c);
+        cell_free(&c);
+    }
+}
+
+/* Those of the copy first, while it lasts. Each fault has one of these two stages, and one or two of the others. */
+static void one_job_for_all(const char *family)
+{
+    cell c;
+
+    begin(&c, family, "all", COPYING);
+    for (unsigned i = 0; i < FAULTS; i += 2)
+        happen(&c, &faults[i], COPYING);
+    for (unsigned i = 1; i < FAULTS; i += 2)
+        happen(&c, &faults[i], STREAMING);
+    for (cell_stage stage = LAGGING; stage <= IDLE; stage++)
+        for (unsigned i = stage % 3; i < FAULTS; i += 3)
+            happen(&c, &faults[i], stage);
+    cell_cut_over(&c);
+    cell_free(&c);
+    a_job_each(family, CUTOVER, 1, 4);
+}
+
+static void start_servers(const char *family)
+{
+    h_server_start_pair(&source, &target, family, NULL, "--innodb-flush-log-at-trx-commit=0 --sync-binlog=0");
+    cell_make_user(target);
+}
+
+static void stop_servers(void)
+{
+    h_server_free(source);
+    h_server_free(target);
 }
 
 START_TEST(servers__faults_are_ridden_through)
 {
-    const char *family = families[_i / STAGES];
-
-    h_server_start_pair(&source, &target, family, NULL, "--innodb-flush-log-at-trx-commit=0 --sync-binlog=0");
-    for (int f = 0; f < FAULTS; f++)
-        run_cell(family, &faults[f], _i % STAGES == 1);
-    h_server_free(source);
-    h_server_free(target);
+    start_servers(families[_i]);
+    if (whole_matrix())
+        for (cell_stage stage = COPYING; stage < STAGES; stage++)
+            a_job_each(families[_i], stage, 0, 1);
+    else
+        one_job_for_all(families[_i]);
+    stop_servers();
 }
 END_TEST
 
@@ -243,8 +336,8 @@ int main(void)
     SRunner *r;
     int failed;
 
-    tcase_set_timeout(t, 900);
-    tcase_add_loop_test(t, servers__faults_are_ridden_through, 0, FAMILIES * STAGES);
+    tcase_set_timeout(t, 3600);
+    tcase_add_loop_test(t, servers__faults_are_ridden_through, 0, FAMILIES);
     tcase_add_loop_test(t, servers__a_strangers_change_is_a_divergence, 0, FAMILIES);
     suite_add_tcase(s, t);
     r = srunner_create(s);

@@ -153,6 +153,9 @@ void h_proxy_free(h_proxy *proxy); /* ends its links; NULL is fine */
 /* The server as seen through it: for h_config, not for h_sql. */
 h_server h_proxy_view(const h_proxy *proxy);
 
+/* From now on this server is behind it: links to the one before end. */
+void h_proxy_retarget(h_proxy *proxy, const h_server *server);
+
 /* From now on, for links of these kinds (h_link, added up), those to come included. While H_LINK_PLAIN links are
  * silent, nobody can connect. */
 void h_proxy_weather(h_proxy *proxy, unsigned kinds, h_weather weather);

@@ -53,11 +53,11 @@ typedef struct {
 } link_pair;
 
 struct h_proxy {
-    const h_server *server; /* borrowed */
     int listener, wake[2];
     unsigned port;
     pthread_t thread;
-    pthread_mutex_t lock; /* guards all below */
+    pthread_mutex_t lock;   /* guards all below */
+    const h_server *server; /* borrowed */
     bool stopping;
     h_weather weather[KINDS];
     link_pair links[LINKS];
@@ -467,6 +467,14 @@ unsigned h_proxy_cut(h_proxy *p, unsigned kinds)
     }
     pthread_mutex_unlock(&p->lock);
     return count;
+}
+
+void h_proxy_retarget(h_proxy *p, const h_server *server)
+{
+    pthread_mutex_lock(&p->lock);
+    p->server = server;
+    pthread_mutex_unlock(&p->lock);
+    h_proxy_cut(p, H_LINK_ALL);
 }
 
 void h_proxy_reset(h_proxy *p, unsigned kinds)

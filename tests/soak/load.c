@@ -334,6 +334,7 @@ typedef struct {
     MYSQL *db; /* owned by the thread; NULL: not connected */
     h_rng random;
     bool broken; /* the transaction cannot go on */
+    bool in_xa;  /* gfreplica refuses XA changes of tables without a key */
     bool failed; /* `failure` tells what no application should see */
     uint64_t transactions, xids;
     char failure[512];
@@ -456,7 +457,8 @@ static const struct action {
 
 static void act(writer *w)
 {
-    const table *t = &w->load->tables[h_below(&w->random, w->load->options.tables)];
+    unsigned first = w->in_xa && w->load->tables[0].keyless ? 1 : 0;
+    const table *t = &w->load->tables[first + h_below(&w->random, w->load->options.tables - first)];
     unsigned dice = h_below(&w->random, 100);
     const struct action *a = actions;
     char *sql = NULL;
@@ -506,7 +508,9 @@ static bool xa_prepare(writer *w, const char *xid)
 {
     if (!xa_step(w, "START", xid))
         return false;
+    w->in_xa = true;
     act_some(w);
+    w->in_xa = false;
     return !w->broken && xa_step(w, "END", xid) && xa_step(w, "PREPARE", xid);
 }
 

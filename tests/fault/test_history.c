@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_history.c - the source becomes another server or loses its binlogs; the target loses what we put there.
+ *
+ * A server with the same transactions is gone on with. Where going on would be wrong the run stops before any harm, and
+ * says why.
+ */
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "fault/cell.h"
+
+static h_server *source, *target;
+static h_proxy *to_source;
+
+static bool is_maria(void)
+{
+    return strcmp(source->family, "mariadb") == 0;
+}
+
+static void start_family(const char *family)
+{
+    h_server_start_pair(&source, &target, family, "--log-slave-updates=ON", NULL);
+}
+
+static void start_mariadb(void)
+{
+    start_family("mariadb");
+}
+
+static void start_mysql(void)
+{
+    start_family("mysql");
+}
+
+static void stop_servers(void)
+{
+    h_server_free(source);
+    h_server_free(target);
+}
+
+/* Of each test: a thread of the runner's would not be in its fork. */
+static void start_proxy(void)
+{
+    to_source = h_proxy_start(source);
+}
+
+static void stop_proxy(void)
+{
+    h_proxy_free(to_source);
+}
+
+static void begin(cell *c, const char *name)
+{
+    *c = (cell){.source = source, .target = target, .to_source = to_source, .rows = 300};
+    cell_begin(c, name, STREAMING);
+    cell_beat(c, FOREVER);
+}
+
+static void stop(cell *c)
+{
+    h_signal(c->run, SIGTERM);
+    cell_expect_exit(c, 3, 10);
+}
+
+/* Started again it ends with this code and these words. */
+static void expect_refusal(cell *c, int code, const char *said)
+{
+    cell_run(c);
+    cell_expect_exit(c, code, 60);
+    cell_expect_said(c, said);
+}
+
+static void finish(cell *c)
+{
+    cell_beat(c, FOREVER);
+    cell_cut_over(c);
+    cell_free(c);
+}
+
+/* --- failover of the source --------------------------------------------------------------------------------------- */
+
+/* `replica` gets all that `primary` has. */
+static void follow(h_server *replica, const h_server *primary)
+{
+    if (is_maria())
+        h_sql(replica,
+              "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT=%u, MASTER_USER='root', MASTER_USE_GTID=slave_pos;"
+              "START SLAVE",
+              primary->port);
+    else
+        h_sql(replica,
+              "CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT=%u, SOURCE_USER='root',"
+              " SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1; START REPLICA",
+              primary->port);
+}
+
+static void promote(h_server *replica, cell *c)
+{
+    double until = h_now() + FOREVER;
+
+    while (h_sql_try(replica, NULL, "SELECT 1 FROM %s.beat LIMIT 0", c->db) != 0 ||
+           h_number(replica, "SELECT COUNT(*) FROM %s.beat WHERE id=%u", c->db, c->beats) == 0) {
+        ck_assert(h_now() < until);
+        h_sleep(0.1);
+    }
+    h_sql(replica, is_maria() ? "STOP SLAVE; RESET SLAVE ALL" : "STOP REPLICA; RESET REPLICA ALL");
+}
+
+START_TEST(history__a_source_with_the_same_gtids_is_gone_on_with)
+{
+    h_server *replica;
+    cell c;
+
+    replica = h_server_start(source->family, "--log-slave-updates=ON");
+    follow(replica, source);
+    begin(&c, "failover");
+    cell_stop_load(&c);
+    cell_beat(&c, FOREVER);
+    promote(replica, &c);
+    h_server_kill(source);
+    h_proxy_retarget(to_source, replica);
+    c.source = replica;
+    cell_beat(&c, FOREVER); /* the same process */
+    h_signal(c.run, SIGKILL);
+    cell_expect_exit(&c, 137, 10);
+    cell_run(&c); /* and another one */
+    finish(&c);
+    h_server_free(replica);
+    h_server_restart(source, NULL);
+}
+END_TEST
+
+START_TEST(history__a_source_without_our_gtids_is_refused)
+{
+    h_server *stranger;
+    cell c;
+
+    stranger = h_server_start(source->family, NULL);
+    begin(&c, "stranger");
+    h_workload_schema(stranger, c.db);
+    h_sql(stranger, "CREATE TABLE %s.beat (id INT PRIMARY KEY)", c.db);
+    h_proxy_retarget(to_source, stranger);
+    cell_expect_exit(&c, 5, 60);
+    expect_refusal(&c, 5, "transactions");
+    h_proxy_retarget(to_source, source);
+    cell_run(&c); /* no harm was done: with its own source it goes on */
+    finish(&c);
+    h_server_free(stranger);
+}
+END_TEST
+
+/* --- the source's binlogs ----------------------------------------------------------------------------------------- */
+
+static void reset_binlogs(void)
+{
+    h_sql(source, is_maria() ? "RESET MASTER" : "RESET BINARY LOGS AND GTIDS");
+}
+
+/* What the dump thread of a process that has gone still holds is kept for a moment. */
+static void purge_all(void)
+{
+    double until = h_now() + FOREVER;
+    char *newest, *oldest = NULL;
+
+    h_sql(source, "FLUSH BINARY LOGS; FLUSH BINARY LOGS");
+    newest = h_scalar(source, is_maria() ? "SHOW MASTER STATUS" : "SHOW BINARY LOG STATUS");
+    do {
+        ck_assert(h_now() < until);
+        free(oldest);
+        h_sql(source, "PURGE BINARY LOGS TO '%s'", newest);
+        oldest = h_scalar(source, "SHOW BINARY LOGS");
+        h_sleep(0.2);
+    } while (strcmp(oldest, newest) != 0);
+    free(oldest);
+    free(newest);
+}
+
+static void clear_target(cell *c)
+{
+    cell_stop_load(c);
+    cell_free(c);
+}
+
+/* An event's length becomes more than the file has. */
+static void patch(const char *path, off_t offset)
+{
+    FILE *f = fopen(path, "r+e");
+
+    ck_assert(f != NULL && fseek(f, (long)offset, SEEK_SET) == 0 && fwrite("\xff\xff\x0f", 3, 1, f) == 1 &&
+              fclose(f) == 0);
+}
+
+/* The path of the newest binlog, on disk. */
+static char *newest_binlog(void)
+{
+    char *command = h_format("ls %s/%s/data/binlog.0* | tail -n 1", h_run_dir(), source->name), line[512];
+    FILE *pipe = popen(command, "re");
+
+    ck_assert(pipe != NULL && fgets(line, sizeof line, pipe) != NULL);
+    pclose(pipe);
+    free(command);
+    line[strcspn(line, "\n")] = '\0';
+    return h_format("%s", line);
+}
+
+/* What a killed server leaves when it was writing: the first bytes of an event of a thousand. */
+static void tear(void)
+{
+    static const unsigned char head[60] = {0, 0, 0, 0, 30, 1, 0, 0, 0, 0xe8, 3};
+    char *path;
+    FILE *f;
+
+    h_server_kill(source);
+    path = newest_binlog();
+    f = fopen(path, "ae");
+    ck_assert(f != NULL && fwrite(head, sizeof head, 1, f) == 1 && fclose(f) == 0);
+    free(path);
+    h_server_restart(source, NULL);
+}
+
+/* The server has rolled that event's transaction back, so nothing is missing behind it. */
+START_TEST(history__a_binlog_that_ends_in_the_middle_of_an_event)
+{
+    cell c;
+
+    begin(&c, "torn");
+    tear(); /* under load */
+    cell_beat(&c, FOREVER);
+    stop(&c);
+    tear(); /* while we are away */
+    cell_run(&c);
+    cell_beat(&c, FOREVER);
+    tear(); /* and nothing has been written since */
+    if (is_maria())
+        cell_expect_said(&c, "in the middle of an event, as a crash leaves it");
+    finish(&c);
+}
+END_TEST
+
+/* The same error, but whole transactions are behind the place. */
+START_TEST(history__a_binlog_damaged_in_its_middle_stops_the_run)
+{
+    struct stat end;
+    char *path;
+    cell c;
+
+    if (!is_maria()) /* its own checks find that, and say so in other words */
+        return;
+    h_sql(source, "SET GLOBAL binlog_checksum=NONE");
+    begin(&c, "damaged");
+    cell_stop_load(&c);
+    cell_beat(&c, FOREVER);
+    stop(&c);
+    path = newest_binlog();
+    ck_assert_int_eq(stat(path, &end), 0);
+    h_sql(source, "INSERT INTO %s.beat VALUES (1000); FLUSH BINARY LOGS; INSERT INTO %s.beat VALUES (1001)", c.db,
+          c.db);
+    patch(path, end.st_size + 9);
+    cell_run(&c);
+    cell_expect_exit(&c, 4, 60);
+    cell_expect_said(&c, "truncated in the middle");
+    clear_target(&c);
+    h_sql(source, "SET GLOBAL binlog_checksum=CRC32");
+    purge_all();
+    free(path);
+}
+END_TEST
+
+START_TEST(history__reset_binlogs_stop_the_run)
+{
+    cell c;
+
+    begin(&c, "reset_running");
+    cell_stop_load(&c);
+    reset_binlogs();
+    h_sql(source, "INSERT INTO %s.beat VALUES (1000)", c.db);
+    cell_expect_exit(&c, 5, 60);
+    expect_refusal(&c, 5, "source");
+    clear_target(&c);
+
+    begin(&c, "reset_stopped");
+    stop(&c);
+    cell_stop_load(&c);
+    reset_binlogs();
+    h_sql(source, "INSERT INTO %s.beat VALUES (1000)", c.db);
+    expect_refusal(&c, 5, "source");
+    clear_target(&c);
+}
+END_TEST
+
+START_TEST(history__purged_binlogs_that_are_needed_stop_the_run)
+{
+    cell c;
+
+    begin(&c, "purged");
+    stop(&c);
+    h_sleep(1);
+    cell_stop_load(&c);
+    purge_all();
+    expect_refusal(&c, 5, "no longer has");
+    clear_target(&c);
+}
+END_TEST
+
+/* --- a replica with our server id --------------------------------------------------------------------------------- */
+
+/* Two of one identity would take the dump from each other: the second one is refused, and the first one lives. */
+START_TEST(history__a_second_replica_of_our_server_id_is_refused)
+{
+    cell c = {0}, other = {0};
+
+    c.source = other.source = source;
+    c.target = other.target = target;
+    c.to_source = other.to_source = to_source;
+    c.rows = 100;
+    c.flags[0] = other.flags[0] = "--server-id=777001";
+    cell_begin(&c, "first", STREAMING);
+    other.db = h_format("second");
+    other.dir = h_path("checkpoints");
+    h_sql(source, "CREATE DATABASE second; CREATE TABLE second.t (id INT PRIMARY KEY)");
+    cell_arguments(&other);
+    expect_refusal(&other, 2, "777001");
+    cell_free(&other);
+    finish(&c);
+}
+END_TEST
+
+/* --- the target --------------------------------------------------------------------------------------------------- */
+
+START_TEST(history__a_table_dropped_on_the_target_stops_the_run)
+{
+    cell c;
+
+    begin(&c, "dropped");
+    h_sql(target, "DROP TABLE %s.w_hot", c.db);
+    cell_expect_exit(&c, 4, 60);
+    cell_expect_said(&c, "w_hot");
+    expect_refusal(&c, 4, "w_hot");
+    clear_target(&c);
+}
+END_TEST
+
+static char *mounted; /* what an end of the test, whichever, has to take down */
+
+static void unmount(void)
+{
+    if (mounted != NULL)
+        (void)umount2(mounted, MNT_DETACH);
+    mounted = NULL;
+}
+
+/* The database's folder on the target becomes a small disk, which fills up and is given room again. */
+static bool small_disk(const char *db, char **folder)
+{
+    *folder = h_format("%s/%s/data/%s", h_run_dir(), target->name, db);
+    h_sql(target, "CREATE DATABASE %s CHARACTER SET utf8mb4", db);
+    if (mount("none", *folder, "tmpfs", 0, "size=24m,mode=0777") == 0) {
+        mounted = *folder;
+        atexit(unmount);
+        return true;
+    }
+    fprintf(stderr, "left out: no right to mount a file system of our own\n");
+    return false;
+}
+
+START_TEST(history__a_full_disk_on_the_target_is_waited_for)
+{
+    char *folder, *fill, *empty;
+    cell c = {0};
+
+    if (small_disk("fulldisk", &folder)) {
+        fill = h_format("cat /dev/zero >%s/ballast 2>/dev/null", folder);
+        empty = h_format("rm %s/ballast", folder);
+        begin(&c, "fulldisk");
+        (void)!system(fill);
+        h_sql(source, "INSERT INTO %s.w_text (id, b) SELECT id + 100000, REPEAT('x', 30000) FROM %s.w_text", c.db,
+              c.db);
+        cell_assert(&c, cell_says(&c, "trying again", 0, 60), "the disk was not full");
+        h_sleep(2);
+        ck_assert_int_eq(system(empty), 0);
+        h_server_restart(target, NULL); /* MariaDB may have given up itself over the full disk */
+        cell_beat(&c, FOREVER);
+        cell_cut_over(&c);
+        h_server_kill(target); /* it has files open there; no test comes after */
+        unmount();
+        h_run_free(c.run);
+        free(fill);
+        free(empty);
+    }
+    free(folder);
+}
+END_TEST
+
+static void add_family(Suite *s, const char *family, SFun start)
+{
+    TCase *t = tcase_create(family);
+
+    tcase_set_timeout(t, 900);
+    tcase_add_unchecked_fixture(t, start, stop_servers);
+    tcase_add_checked_fixture(t, start_proxy, stop_proxy);
+    tcase_add_test(t, history__a_source_with_the_same_gtids_is_gone_on_with); /* first: while its binlogs are whole */
+    tcase_add_test(t, history__a_second_replica_of_our_server_id_is_refused);
+    tcase_add_test(t, history__a_table_dropped_on_the_target_stops_the_run);
+    tcase_add_test(t, history__a_binlog_that_ends_in_the_middle_of_an_event);
+    tcase_add_test(t, history__a_binlog_damaged_in_its_middle_stops_the_run);
+    tcase_add_test(t, history__purged_binlogs_that_are_needed_stop_the_run);
+    tcase_add_test(t, history__a_source_without_our_gtids_is_refused);
+    tcase_add_test(t, history__reset_binlogs_stop_the_run);
+    tcase_add_test(t, history__a_full_disk_on_the_target_is_waited_for); /* the last: its target is not used again */
+    suite_add_tcase(s, t);
+}
+
+int main(void)
+{
+    Suite *s = suite_create("history");
+    SRunner *r;
+    int failed;
+
+    add_family(s, "mariadb", start_mariadb);
+    add_family(s, "mysql", start_mysql);
+    r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_links.c - what the network does to each kind of connection, while a job copies and while it streams.
+ *
+ * All of it is ridden through by the same process, which has to work again soon after: a row written then arrives. In
+ * `make test` the faults come one after the other upon one job of each family and stage; `make fault` gives each a job
+ * of its own.
+ */
+#include "fault/cell.h"
+
+static h_server *source, *target;
+static h_proxy *to_source, *to_target;
+
+static void cut(cell *c, unsigned kinds)
+{
+    h_proxy_cut(c->to_source, kinds);
+    h_proxy_cut(c->to_target, kinds);
+}
+
+static void reset(cell *c, unsigned kinds)
+{
+    h_proxy_reset(c->to_source, kinds);
+    h_proxy_reset(c->to_target, kinds);
+    h_sleep(1); /* until each has had its next packet */
+}
+
+static void weather(cell *c, unsigned kinds, h_weather w)
+{
+    h_proxy_weather(c->to_source, kinds, w);
+    h_proxy_weather(c->to_target, kinds, w);
+}
+
+static bool in_use(const cell *c, unsigned kinds)
+{
+    bool copying = cell_count_log(c, "stage streaming") == 0;
+
+    return (kinds & H_LINK_DUMP) != 0 || (kinds == H_LINK_WRITER && c->load != NULL) ||
+           (kinds == H_LINK_READER && copying);
+}
+
+/* Nothing is acknowledged any more: that has to be noticed within two heartbeats, where the link is in use. */
+static void silence(cell *c, unsigned kinds)
+{
+    unsigned before = cell_count_log(c, "trying again");
+    bool noticed;
+
+    weather(c, kinds, (h_weather){.silent = true});
+    noticed = cell_says(c, "trying again", before, NOTICED + 2);
+    cell_assert(c, noticed || !in_use(c, kinds), "%s: silence was not noticed", c->db);
+    weather(c, kinds, (h_weather){0});
+}
+
+static void for_a_while(cell *c, unsigned kinds, h_weather w)
+{
+    weather(c, kinds, w);
+    h_sleep(4);
+    weather(c, kinds, (h_weather){0});
+}
+
+static void latency(cell *c, unsigned kinds)
+{
+    for_a_while(c, kinds, (h_weather){.latency = 0.2});
+}
+
+static void narrow(cell *c, unsigned kinds)
+{
+    for_a_while(c, kinds, (h_weather){.bytes_per_second = 1000000 / 8});
+}
+
+static void byte_by_byte(cell *c, unsigned kinds)
+{
+    for_a_while(c, kinds, (h_weather){.byte_by_byte = true});
+}
+
+static const struct fault {
+    const char *name;
+    unsigned kinds;
+    void (*happens)(cell *c, unsigned kinds);
+} faults[] = {
+    {"cut_reader", H_LINK_READER, cut},
+    {"reset_reader", H_LINK_READER, reset},
+    {"silent_reader", H_LINK_READER, silence},
+    {"cut_dump", H_LINK_DUMP, cut},
+    {"reset_dump", H_LINK_DUMP, reset},
+    {"silent_dump", H_LINK_DUMP, silence},
+    {"cut_writer", H_LINK_WRITER, cut},
+    {"reset_writer", H_LINK_WRITER, reset},
+    {"silent_writer", H_LINK_WRITER, silence},
+    {"cut_plain", H_LINK_PLAIN, cut},
+    {"reset_plain", H_LINK_PLAIN, reset},
+    {"silent_plain", H_LINK_PLAIN, silence},
+    {"cut_all", H_LINK_ALL, cut},
+    {"reset_all", H_LINK_ALL, reset},
+    {"silent_all", H_LINK_ALL, silence},
+    {"latency", H_LINK_ALL, latency},
+    {"narrow", H_LINK_ALL, narrow},
+    {"byte_by_byte", H_LINK_ALL, byte_by_byte},
+};
+enum { FAULTS = sizeof faults / sizeof faults[0], WAYS = 2 };
+
+static cell begin(const char *family, const char *name, cell_stage stage)
+{
+    char *db = h_format("%s_%s_%s", family, name, cell_stages[stage]);
+    cell c = {.source = source, .target = target, .to_source = to_source, .to_target = to_target};
+
+    c.rows = stage == COPYING ? 3000 : 1000;
+    cell_begin(&c, db, stage);
+    free(db);
+    return c;
+}
+
+static void happen(cell *c, const struct fault *f)
+{
+    fprintf(stderr, "%.0f %s %s\n", h_now(), f->name, cell_stages[c->stage]);
+    f->happens(c, f->kinds);
+    cell_beat(c, 30);
+}
+
+static void one_job_for_all(const char *family, cell_stage stage)
+{
+    cell c = begin(family, "all", stage);
+
+    for (unsigned i = 0; i < FAULTS; i++)
+        happen(&c, &faults[i]);
+    cell_cut_over(&c);
+    cell_free(&c);
+}
+
+static void a_job_each(const char *family, cell_stage stage)
+{
+    for (unsigned i = 0; i < FAULTS; i++) {
+        cell c = begin(family, faults[i].name, stage);
+
+        happen(&c, &faults[i]);
+        cell_cut_over(&c);
+        cell_free(&c);
+    }
+}
+
+static void start_servers(const char *family)
+{
+    h_server_start_pair(&source, &target, family, NULL, "--innodb-flush-log-at-trx-commit=0 --sync-binlog=0");
+    to_source = h_proxy_start(source);
+    to_target = h_proxy_start(target);
+}
+
+static void stop_servers(void)
+{
+    h_proxy_free(to_source);
+    h_proxy_free(to_target);
+    h_server_free(source);
+    h_server_free(target);
+}
+
+/* Every day MariaDB while it copies, MySQL while it streams. */
+START_TEST(links__faults_are_ridden_through)
+{
+    if (!whole_matrix() && _i / WAYS != _i % WAYS)
+        return;
+    start_servers(families[_i / WAYS]);
+    (whole_matrix() ? a_job_each : one_job_for_all)(families[_i / WAYS], _i % WAYS == 0 ? COPYING : STREAMING);
+    stop_servers();
+}
+END_TEST
+
+/* What each side of a stop may hang on. */
+static const struct hang {
+    const char *name;
+    unsigned source_kinds, target_kinds;
+    bool at_start; /* the server does not answer when the job begins */
+} hangs[] = {
+    {"source", H_LINK_ALL, 0, false},        {"target", 0, H_LINK_ALL, false},
+    {"both", H_LINK_ALL, H_LINK_ALL, false}, {"source_start", H_LINK_ALL, 0, true},
+    {"target_start", 0, H_LINK_ALL, true},
+};
+enum { HANGS = sizeof hangs / sizeof hangs[0] };
+
+static void stop_in_two_seconds(cell *c)
+{
+    double since = h_now();
+
+    h_signal(c->run, SIGTERM);
+    cell_expect_exit(c, 3, 10);
+    cell_assert(c, h_now() - since < 2.0, "%s: the stop took %.1f s", c->db, h_now() - since);
+}
+
+/* Silent from some moment of its working, or from its start on; `later`: seconds until the stop. */
+static void hang_and_stop(const char *family, const struct hang *h, double later)
+{
+    char *name = h_format("%s_%.0f", h->name, 10 * later);
+    cell c = begin(family, name, STREAMING);
+
+    free(name);
+    if (h->at_start) {
+        h_signal(c.run, SIGTERM);
+        cell_expect_exit(&c, 3, 10);
+    }
+    h_proxy_weather(to_source, h->source_kinds, (h_weather){.silent = true});
+    h_proxy_weather(to_target, h->target_kinds, (h_weather){.silent = true});
+    if (h->at_start)
+        cell_run(&c);
+    h_sleep(later);
+    stop_in_two_seconds(&c);
+    weather(&c, H_LINK_ALL, (h_weather){0});
+    cell_run(&c);
+    cell_cut_over(&c);
+    cell_free(&c);
+}
+
+/* At once, while nobody has noticed, and after some seconds, while the job tries to connect again. */
+START_TEST(links__a_stop_takes_two_seconds_even_when_a_server_hangs)
+{
+    start_servers(families[_i]);
+    for (unsigned i = 0; i < HANGS; i++) {
+        if (whole_matrix() || i % 2 == 0)
+            hang_and_stop(families[_i], &hangs[i], 0.3);
+        if (whole_matrix() || i % 2 == 1)
+            hang_and_stop(families[_i], &hangs[i], 5);
+    }
+    stop_servers();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("links");
+    TCase *t = tcase_create("links");
+    SRunner *r;
+    int failed;
+
+    tcase_set_timeout(t, 1800);
+    tcase_add_loop_test(t, links__faults_are_ridden_through, 0, FAMILIES * WAYS);
+    tcase_add_loop_test(t, links__a_stop_takes_two_seconds_even_when_a_server_hangs, 0, FAMILIES);
+    suite_add_tcase(s, t);
+    r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
