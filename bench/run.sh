@@ -5,7 +5,8 @@
 #
 #   bench/run.sh [ROW...]        rows: see `rows` below; all of them without an argument
 #
-# SERVERS=mariadb|mysql, BENCH=full for the sizes of the goal (else a fifth of them), RUNS=N of each way (3; full: 5).
+# SERVERS=mariadb|mysql, BENCH=full for the sizes of the goal (else a fifth of them), RUNS=N of each way (3; full: 5),
+# WAYS="gfreplica limit-load-2" for some of the ways.
 # Every way of a row runs once per round, so that what else the machine does meets all of them. Results are appended to
 # build/bench/results.tsv (family row way wall cpu-all cpu-way rss-kib ...), from which bench/report.sh makes the page.
 #
@@ -99,6 +100,7 @@ measured() {
     local row=$1 way=$2
 
     shift 2
+    if [[ -n ${WAYS-} && " $WAYS " != *" $way "* ]]; then return 0; fi
     if ! "$tools/measure" "$(pid_of src)" "$(pid_of tgt)" -- "$@" 3>"$run/measured" >"$run/way.log" 2>&1; then
         say "$row: $way failed: $(tail -n 3 "$run/way.log")"
         return 0

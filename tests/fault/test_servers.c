@@ -233,9 +233,14 @@ static void begin(cell *c, const char *family, const char *name, cell_stage stag
     free(db);
 }
 
+static bool makes_sense(const struct fault *f, cell_stage stage)
+{
+    return !f->needs_us || stage == COPYING || stage == STREAMING || stage == LAGGING || stage == IDLE;
+}
+
 static void happen(cell *c, const struct fault *f, cell_stage stage)
 {
-    if (f->needs_us && stage != COPYING && stage != STREAMING && stage != LAGGING && stage != IDLE)
+    if (!makes_sense(f, stage))
         return;
     cell_reach(c, stage);
     fprintf(stderr, "%s %s\n", f->name, cell_stages[stage]);
@@ -248,6 +253,8 @@ static void a_job_each(const char *family, cell_stage stage, unsigned first, uns
     for (unsigned i = first; i < FAULTS; i += step) {
         cell c;
 
+        if (!makes_sense(&faults[i], stage))
+            continue;
         begin(&c, family, faults[i].name, stage);
         h_sleep(0.3);
         happen(&c, &faults[i], stage);
