@@ -95,6 +95,11 @@ static void follow(h_server *replica, const h_server *primary)
               primary->port);
 }
 
+static void stop_following(h_server *replica)
+{
+    h_sql(replica, is_maria() ? "STOP SLAVE; RESET SLAVE ALL" : "STOP REPLICA; RESET REPLICA ALL");
+}
+
 static void promote(h_server *replica, cell *c)
 {
     double until = h_now() + FOREVER;
@@ -104,7 +109,7 @@ static void promote(h_server *replica, cell *c)
         ck_assert(h_now() < until);
         h_sleep(0.1);
     }
-    h_sql(replica, is_maria() ? "STOP SLAVE; RESET SLAVE ALL" : "STOP REPLICA; RESET REPLICA ALL");
+    stop_following(replica);
 }
 
 START_TEST(history__a_source_with_the_same_gtids_is_gone_on_with)
@@ -328,6 +333,34 @@ END_TEST
 
 /* --- the target --------------------------------------------------------------------------------------------------- */
 
+/* Its replica takes over under load, without the last commits perhaps: the marker in it says where it stands. */
+START_TEST(history__a_target_fails_over_to_its_replica)
+{
+    h_server *replica;
+    cell c = {.source = source, .target = target, .to_source = to_source, .rows = 300};
+
+    replica = h_server_start(target->family, NULL);
+    follow(replica, target);
+    c.to_target = h_proxy_start(target);
+    cell_begin(&c, "target_failover", STREAMING);
+    cell_beat(&c, FOREVER);
+    h_sleep(2); /* the very start of the job has to be there, or it is none of ours */
+    h_server_kill(target);
+    stop_following(replica);
+    h_proxy_retarget(c.to_target, replica);
+    c.target = replica;
+    cell_beat(&c, FOREVER); /* the same process */
+    h_signal(c.run, SIGKILL);
+    cell_expect_exit(&c, 137, 10);
+    cell_run(&c); /* and another one */
+    finish(&c);
+    h_proxy_free(c.to_target);
+    h_server_free(replica);
+    h_server_restart(target, NULL);
+    h_sql(target, "DROP DATABASE target_failover; DROP DATABASE _gfreplica");
+}
+END_TEST
+
 START_TEST(history__a_table_dropped_on_the_target_stops_the_run)
 {
     cell c;
@@ -400,6 +433,7 @@ static void add_family(Suite *s, const char *family, SFun start)
     tcase_add_unchecked_fixture(t, start, stop_servers);
     tcase_add_checked_fixture(t, start_proxy, stop_proxy);
     tcase_add_test(t, history__a_source_with_the_same_gtids_is_gone_on_with); /* first: while its binlogs are whole */
+    tcase_add_test(t, history__a_target_fails_over_to_its_replica);
     tcase_add_test(t, history__a_second_replica_of_our_server_id_is_refused);
     tcase_add_test(t, history__a_table_dropped_on_the_target_stops_the_run);
     tcase_add_test(t, history__a_binlog_that_ends_in_the_middle_of_an_event);
