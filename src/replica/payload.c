@@ -162,7 +162,7 @@ bool gf_payload_inflate(gf_buf *out, gf_slice compressed, gf_error *err)
     if (in.bad || (head & MARK) == 0 || (head & ALGORITHM) != 0 || width < 1 || width > 4 ||
         len > GROWTH_MAX * (uint64_t)gf_cursor_left(&in))
         return gf_fail(err, GF_ERR_DATA, "malformed compressed event");
-    gf_buf_reserve(out, len);
+    gf_buf_reserve(out, len + 1); /* a place even for nothing */
     if (uncompress(out->data + out->len, &inflated, in.p, gf_cursor_left(&in)) != Z_OK || inflated != len)
         return gf_fail(err, GF_ERR_DATA, "a compressed event can't be inflated");
     out->len += len;
