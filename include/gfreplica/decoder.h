@@ -38,6 +38,36 @@ typedef struct {
     size_t table_len; /* empty: the whole database */
 } gf_stmt_object;
 
+/*
+ * The session that ran a statement, as far as its event tells. Servers leave out what the statement does not depend on:
+ * each group says whether it is there. sql_mode and the connection's character set are in gf_statement.
+ */
+typedef struct {
+    bool has_flags, has_sql_mode, has_charset;
+    uint32_t flags;         /* GF_SESSION_... */
+    gf_slice time_zone;     /* no data: not told */
+    unsigned lc_time_names; /* 0: en_US, also when not told */
+    unsigned db_collation;  /* collation_database where it is not the database's own; 0: it is */
+    uint32_t timestamp;     /* @@timestamp, seconds */
+    uint32_t microseconds;  /* and its fraction */
+    bool has_explicit_ts;   /* MySQL: explicit_defaults_for_timestamp is told */
+    bool explicit_ts;       /* and what it is; MariaDB has a flag */
+    unsigned utf8mb4;       /* MySQL: default_collation_for_utf8mb4, a collation id; 0: not told */
+    bool has_encryption;    /* MySQL: default_table_encryption is told */
+    bool encryption;        /* and what it is */
+    gf_slice collations;    /* MariaDB's character_set_collations: pairs of ids (u16 each, LE); no data: not told */
+    bool two_phase;         /* MariaDB: the end of a START ALTER */
+    bool unknown;           /* it told something that we do not know */
+} gf_stmt_session;
+
+enum {
+    GF_SESSION_NO_CONSTRAINT_CHECKS = 0x8000, /* MariaDB */
+    GF_SESSION_EXPLICIT_TS = 0x01000000,      /* MariaDB */
+    GF_SESSION_NO_FOREIGN_KEYS = 0x04000000,
+    GF_SESSION_NO_UNIQUE_CHECKS = 0x08000000,
+    GF_SESSION_IF_EXISTS = 0x10000000 /* MariaDB */
+};
+
 typedef struct {
     gf_stmt_kind kind;
     const char *verb; /* "ALTER TABLE", static */
@@ -47,10 +77,36 @@ typedef struct {
     unsigned charset_client, collation_connection, collation_server; /* collation ids */
     const gf_stmt_object *objects; /* tables and databases that it names as its objects */
     size_t object_count;
+    const gf_stmt_object *like; /* CREATE TABLE ... LIKE: where the definition comes from; NULL: none */
+    gf_stmt_session session;
 } gf_statement;
 
 /* Splits a statement into what decoder and DDL need; objects point into `arena`. sql_mode decides quoting. */
 void gf_statement_scan(gf_statement *out, gf_arena *arena, gf_slice sql, const char *db, uint64_t sql_mode);
+
+/*
+ * A definition statement, read for the question whether another server would do exactly the same with it. Only what the
+ * text tells: the session, the tables and the two servers are for the caller to look at.
+ */
+typedef enum {
+    GF_DDL_CREATE,  /* CREATE TABLE [LIKE] */
+    GF_DDL_CHANGE,  /* ALTER TABLE, CREATE INDEX, DROP INDEX; a second object is the new name */
+    GF_DDL_DROP,    /* DROP TABLE */
+    GF_DDL_RENAME,  /* RENAME TABLE: objects are pairs of old and new name */
+    GF_DDL_TRUNCATE /* TRUNCATE TABLE */
+} gf_ddl_kind;
+
+typedef struct {
+    gf_ddl_kind kind;
+    const char *refused; /* why it can't be repeated, static: "it ..."; NULL: nothing in the text forbids it */
+    bool replaces;       /* CREATE OR REPLACE */
+    bool names_engine;   /* CREATE says which engine */
+    bool references;     /* it makes foreign keys */
+    bool acts;           /* and their actions change other rows */
+    bool conditional;    /* parts of it are for some versions only */
+    gf_slice counter;    /* the column that MODIFY or CHANGE gives AUTO_INCREMENT; no data: none */
+} gf_ddl;
+void gf_ddl_read(gf_ddl *out, const gf_statement *s);
 
 typedef enum { GF_XA_PREPARE, GF_XA_COMMIT, GF_XA_ROLLBACK } gf_xa_kind;
 

@@ -41,8 +41,9 @@ struct gf_decoder {
     bool sink_failed;   /* the error at hand is the sink's, which has named the place itself */
 
     enum state state;
-    bool begun;   /* the sink knows of the transaction */
-    bool passing; /* a two-phase ALTER before its commit: nothing of it counts */
+    bool begun;     /* the sink knows of the transaction */
+    bool passing;   /* a two-phase ALTER before its commit: nothing of it counts */
+    bool two_phase; /* its commit */
     gf_txn_info info;
     gf_buf xid;          /* what info.xid points to */
     gf_ev_gtid gtid;     /* gno 0: none */
@@ -54,7 +55,7 @@ struct gf_decoder {
 static void forget_transaction(gf_decoder *d)
 {
     d->state = OUTSIDE;
-    d->begun = d->passing = false;
+    d->begun = d->passing = d->two_phase = false;
     memset(&d->info, 0, sizeof d->info);
     memset(&d->gtid, 0, sizeof d->gtid);
     memset(&d->maria, 0, sizeof d->maria);
@@ -428,6 +429,8 @@ static bool statement(gf_decoder *d, const gf_event *ev, const gf_ev_query *q, g
                          q->charset_client);
     s.collation_connection = q->collation_connection;
     s.collation_server = q->collation_server;
+    s.session = q->session;
+    s.session.two_phase = s.session.two_phase || d->two_phase;
     if (d->state == OUTSIDE && !open_transaction(d, ev, NAMED, err))
         return false;
     if (!d->passing && !refuse_failed(d, &s, q->error, err))
@@ -491,6 +494,7 @@ static bool on_maria_gtid(gf_decoder *d, const gf_event *ev, gf_error *err)
     d->maria = g.gtid;
     /* The statement comes once more with COMMIT ALTER, and only then does it take effect. */
     d->passing = (g.flags_extra & (GF_MARIA_START_ALTER | GF_MARIA_ROLLBACK_ALTER)) != 0;
+    d->two_phase = (g.flags_extra & GF_MARIA_COMMIT_ALTER) != 0;
     if ((g.flags & (GF_MARIA_XA_PREPARE | GF_MARIA_XA_COMPLETE)) != 0) {
         gf_buf_reset(&d->text);
         gf_ev_xid_text(&d->text, &g.xid);

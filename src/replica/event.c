@@ -318,52 +318,99 @@ static void skip_databases(gf_cursor *in)
     }
 }
 
-static void skip_maria_flags(gf_cursor *in)
+static gf_slice read_text(gf_cursor *in)
 {
-    if ((gf_cursor_u8(in) & (GF_MARIA_COMMIT_ALTER | GF_MARIA_ROLLBACK_ALTER)) != 0)
-        gf_cursor_u64(in);
+    return gf_cursor_bytes(in, gf_cursor_u8(in));
 }
 
-/* Variables of fixed width that are only passed over. */
+static void read_maria_flags(gf_stmt_session *s, gf_cursor *in)
+{
+    if ((gf_cursor_u8(in) & (GF_MARIA_COMMIT_ALTER | GF_MARIA_ROLLBACK_ALTER)) == 0)
+        return;
+    s->two_phase = true;
+    gf_cursor_u64(in);
+}
+
+static void read_flags(gf_stmt_session *s, gf_cursor *in)
+{
+    s->has_flags = true;
+    s->flags = gf_cursor_u32(in);
+}
+
+static void read_sql_mode(gf_ev_query *out, gf_cursor *in)
+{
+    out->session.has_sql_mode = true;
+    out->sql_mode = gf_cursor_u64(in);
+}
+
+static void read_charset(gf_ev_query *out, gf_cursor *in)
+{
+    out->session.has_charset = true;
+    out->charset_client = gf_cursor_u16(in);
+    out->collation_connection = gf_cursor_u16(in);
+    out->collation_server = gf_cursor_u16(in);
+}
+
+static void read_explicit_ts(gf_stmt_session *s, gf_cursor *in)
+{
+    s->has_explicit_ts = true;
+    s->explicit_ts = gf_cursor_u8(in) != 0;
+}
+
+static void read_encryption(gf_stmt_session *s, gf_cursor *in)
+{
+    s->has_encryption = true;
+    s->encryption = gf_cursor_u8(in) != 0;
+}
+
+/* Variables of fixed width that are only passed over: auto_increment's, the table map of updates, the master's data,
+   XIDs, sql_require_primary_key (what was done there may be done), cascades of triggers. */
 static const uint8_t widths[] = {
-    [0] = 4,  [3] = 4,  [7] = 2,  [8] = 2,  [9] = 8,  [10] = 4,  [13] = 3,  [16] = 1,
-    [17] = 8, [18] = 2, [19] = 1, [20] = 1, [21] = 1, [128] = 3, [129] = 8,
+    [3] = 4, [9] = 8, [10] = 4, [17] = 8, [19] = 1, [21] = 1, [129] = 8,
 };
 
 /* Reads up to the first variable that it doesn't know: its length can't be known either. */
 static void read_variables(gf_ev_query *out, gf_slice variables)
 {
     gf_cursor in = gf_cursor_of(variables.data, variables.len);
+    gf_stmt_session *s = &out->session;
 
     while (!in.bad && gf_cursor_left(&in) > 0) {
         uint8_t code = gf_cursor_u8(&in);
 
         switch (code) {
-        case 1: out->sql_mode = gf_cursor_u64(&in); break;
+        case 0: read_flags(s, &in); break;
+        case 1: read_sql_mode(out, &in); break;
         case 2: /* catalog, with a NUL */
             skip_text(&in);
             gf_cursor_u8(&in);
             break;
-        case 5: /* time zone */
+        case 5: s->time_zone = read_text(&in); break;
         case 6: /* catalog */ skip_text(&in); break;
+        case 7: s->lc_time_names = gf_cursor_u16(&in); break;
+        case 8: s->db_collation = gf_cursor_u16(&in); break;
         case 11: /* user and host */
             skip_text(&in);
             skip_text(&in);
             break;
-        case 4:
-            out->charset_client = gf_cursor_u16(&in);
-            out->collation_connection = gf_cursor_u16(&in);
-            out->collation_server = gf_cursor_u16(&in);
-            break;
+        case 4: read_charset(out, &in); break;
         case 12: skip_databases(&in); break;
-        case 130: skip_maria_flags(&in); break;
-        case 131: gf_cursor_bytes(&in, 4U * gf_cursor_u8(&in)); break;
+        case 13: /* MySQL's microseconds */
+        case 128: /* MariaDB's */ s->microseconds = (uint32_t)gf_cursor_le(&in, 3); break;
+        case 16: read_explicit_ts(s, &in); break;
+        case 18: s->utf8mb4 = gf_cursor_u16(&in); break;
+        case 20: read_encryption(s, &in); break;
+        case 130: read_maria_flags(s, &in); break;
+        case 131: s->collations = gf_cursor_bytes(&in, 4U * gf_cursor_u8(&in)); break;
         default:
-            if (code >= sizeof widths || widths[code] == 0)
+            if (code >= sizeof widths || widths[code] == 0) {
+                s->unknown = true;
                 return;
+            }
             gf_cursor_bytes(&in, widths[code]);
         }
     }
+    s->unknown = s->unknown || in.bad;
 }
 
 bool gf_event_query(gf_ev_query *out, const gf_event *ev)
@@ -373,6 +420,7 @@ bool gf_event_query(gf_ev_query *out, const gf_event *ev)
     uint16_t variables_len;
 
     memset(out, 0, sizeof *out);
+    out->session.timestamp = ev->timestamp;
     gf_cursor_u32(&in); /* thread */
     gf_cursor_u32(&in); /* duration */
     db_len = gf_cursor_u8(&in);

@@ -119,6 +119,7 @@ typedef struct {
     gf_slice db, sql;
     uint64_t sql_mode;
     unsigned charset_client, collation_connection, collation_server;
+    gf_stmt_session session;
 } gf_ev_query;
 bool gf_event_query(gf_ev_query *out, const gf_event *ev); /* QUERY, its compressed form (sql as sent), LOAD */
 

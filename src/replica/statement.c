@@ -199,10 +199,25 @@ static bool database_name(scanner *s)
 
 /* ---- definitions: each gets the scanner behind the object's kind, and returns false for what it can't read ---- */
 
+/* [(] LIKE t: not an object, for nothing happens to it. */
+static bool create_like(scanner *s)
+{
+    size_t count = s->out->object_count;
+
+    if (!table_name(s))
+        return false;
+    s->out->like = &s->objects[count];
+    s->out->object_count = count;
+    return true;
+}
+
 static bool create_table(scanner *s)
 {
     if_exists(s);
-    return table_name(s);
+    if (!table_name(s))
+        return false;
+    accept_sign(s, '(');
+    return !accept(s, "LIKE") || create_like(s);
 }
 
 static bool index_on_table(scanner *s)

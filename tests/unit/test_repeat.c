@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_repeat.c - which definition statements may be repeated on another server, by their text.
+ */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../src/replica/statement.h"
+
+enum { UTF8MB4 = 45 };
+
+/* refused: a part of the reason, NULL: nothing in the text forbids it. */
+static const struct {
+    const char *sql, *refused;
+} cases[] = {
+    {"ALTER TABLE t ADD c INT NOT NULL DEFAULT 5, DROP d", NULL},
+    {"ALTER TABLE t ADD c DATETIME(6) DEFAULT NOW(6)", NULL},
+    {"ALTER TABLE t AUTO_INCREMENT=5", NULL},
+    {"ALTER TABLE t AUTO_INCREMENT 5, ENGINE = innodb", NULL},
+    {"ALTER TABLE t ADD id INT AUTO_INCREMENT PRIMARY KEY", "order on disk"},
+    {"ALTER TABLE t ADD COLUMN (a INT, id INT AUTO_INCREMENT UNIQUE)", "order on disk"},
+    {"ALTER TABLE t ADD a INT, ADD id SERIAL", "order on disk"},
+    {"ALTER IGNORE TABLE t ADD UNIQUE (a)", "order on disk"},
+    {"ALTER ONLINE IGNORE TABLE t ADD UNIQUE (a)", "order on disk"},
+    {"ALTER TABLE t ADD u CHAR(36) DEFAULT (UUID())", "draw anew"},
+    {"ALTER TABLE t ADD r DOUBLE DEFAULT rand ()", "draw anew"},
+    {"ALTER TABLE t ADD r INT DEFAULT (1 + SysDate())", "draw anew"},
+    {"ALTER TABLE t ADD u VARCHAR(99) DEFAULT CURRENT_USER", "draw anew"},
+    {"ALTER TABLE t ADD n INT DEFAULT NEXT VALUE FOR s", "sequence"},
+    {"ALTER TABLE t ADD n INT DEFAULT s.nextval", "draw anew"},
+    {"ALTER TABLE t ADD w INT AS (WEEK(d)) STORED", "not logged"},
+    {"ALTER TABLE t ADD w INT AS (week(d, 3)) STORED, ADD week INT", "not logged"},
+    {"ALTER TABLE t ADD w INT, ADD week INT, ADD KEY week (week), ADD KEY (password)", NULL},
+    {"ALTER TABLE t ADD CHECK (v RLIKE '^a')", "not logged"},
+    {"ALTER TABLE t ADD q DECIMAL(9,4) AS (n / 3) STORED", "div_precision_increment"},
+    {"ALTER TABLE t ADD q INT /* a / b */ DEFAULT (n DIV 3)", NULL},
+    {"ALTER TABLE t ADD n INT DEFAULT (@a)", "variable"},
+    {"ALTER TABLE t ADD user VARCHAR(9), ADD KEY user (user), ADD INDEX version (a)", NULL},
+    {"ALTER TABLE t ADD engine VARCHAR(9), ADD COLUMN period INT, ADD import INT, ADD rand INT", NULL},
+    {"ALTER TABLE t COMMENT 'UUID() EXCHANGE PARTITION'", NULL},
+    {"ALTER TABLE t ENGINE=MyISAM", "engine"},
+    {"CREATE TABLE t (id INT) ENGINE Aria", "engine"},
+    {"ALTER TABLE t EXCHANGE PARTITION p WITH TABLE u", "between tables"},
+    {"ALTER TABLE t CONVERT TABLE u TO PARTITION p VALUES LESS THAN (1)", "between tables"},
+    {"ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4", NULL},
+    {"ALTER TABLE t DISCARD TABLESPACE", "files"},
+    {"ALTER TABLE t IMPORT PARTITION p TABLESPACE", "files"},
+    {"ALTER TABLE t ADD SYSTEM VERSIONING", "versioning"},
+    {"CREATE TABLE t (a DATE, b DATE, PERIOD FOR p(a,b))", "period"},
+    {"ALTER TABLE t CHANGE a b INT, CHANGE b a INT", NULL},
+    {"ALTER TABLE t CHANGE a b INT AFTER c, CHANGE b a INT FIRST", "several columns"},
+    {"ALTER TABLE t RENAME COLUMN a TO b, RENAME COLUMN b TO a, MODIFY c INT FIRST", "several columns"},
+    {"ALTER TABLE t RENAME TO u, RENAME TO v", "several tables"},
+    {"SET STATEMENT max_statement_time=1 FOR ALTER TABLE t ADD c INT", "sets variables"},
+    {"CREATE DATABASE d", "not about a table"},
+    {"ALTER DATABASE d CHARACTER SET latin1", "not about a table"},
+    {"CREATE TABLE t (u CHAR(36) DEFAULT (UUID()), id INT AUTO_INCREMENT PRIMARY KEY)", NULL}, /* it is empty */
+    {"CREATE UNIQUE INDEX i ON t (a)", NULL},
+    {"DROP TABLE a, b", NULL},
+    {"RENAME TABLE a TO b, b TO c", NULL},
+    {"TRUNCATE t", NULL},
+};
+enum { CASES = sizeof cases / sizeof cases[0] };
+
+static void read_ddl(gf_ddl *out, gf_statement *s, gf_arena *arena, const char *sql)
+{
+    gf_statement_scan_as(s, arena, gf_slice_str(sql), "d", 0, UTF8MB4);
+    gf_ddl_read(out, s);
+}
+
+START_TEST(read__refuses_what_depends_on_more_than_the_text)
+{
+    gf_arena arena = {0};
+    gf_statement s;
+    gf_ddl d;
+
+    read_ddl(&d, &s, &arena, cases[_i].sql);
+    if (cases[_i].refused == NULL)
+        ck_assert_msg(d.refused == NULL, "%s: %s", cases[_i].sql, d.refused);
+    else
+        ck_assert_msg(d.refused != NULL && strstr(d.refused, cases[_i].refused) != NULL, "%s: %s", cases[_i].sql,
+                      d.refused);
+    gf_arena_free(&arena);
+}
+END_TEST
+
+START_TEST(read__tells_what_the_caller_has_to_look_at)
+{
+    gf_arena arena = {0};
+    gf_statement s;
+    gf_ddl d;
+
+    read_ddl(&d, &s, &arena, "ALTER TABLE t MODIFY COLUMN `id` BIGINT AUTO_INCREMENT, COMMENT=''");
+    ck_assert_int_eq(d.kind, GF_DDL_CHANGE);
+    ck_assert(gf_slice_eq(d.counter, gf_slice_str("id")));
+    read_ddl(&d, &s, &arena, "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES b (c) ON DELETE SET NULL");
+    ck_assert(d.references && d.acts);
+    read_ddl(&d, &s, &arena, "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES b (c) ON DELETE RESTRICT");
+    ck_assert(d.references && !d.acts);
+    read_ddl(&d, &s, &arena, "CREATE OR REPLACE TABLE t LIKE x.y");
+    ck_assert_int_eq(d.kind, GF_DDL_CREATE);
+    ck_assert(d.replaces && !d.names_engine);
+    ck_assert_uint_eq(s.object_count, 1);
+    ck_assert(s.like != NULL && strncmp(s.like->db, "x", s.like->db_len) == 0);
+    read_ddl(&d, &s, &arena, "CREATE TABLE t (LIKE y)");
+    ck_assert(s.like != NULL && strncmp(s.like->table, "y", s.like->table_len) == 0);
+    read_ddl(&d, &s, &arena, "CREATE TABLE t (id INT) /*!50100 ENGINE=InnoDB */");
+    ck_assert(d.conditional && d.names_engine);
+    gf_arena_free(&arena);
+}
+END_TEST
+
+/* Whatever the text holds, no byte behind it is read. */
+START_TEST(read__takes_every_cut)
+{
+    size_t whole = strlen(cases[_i].sql);
+    gf_arena arena = {0};
+
+    for (size_t len = 0; len < whole; len++) {
+        char *exact = gf_malloc(len);
+        gf_statement s;
+        gf_ddl d;
+
+        memcpy(exact, cases[_i].sql, len);
+        gf_statement_scan_as(&s, &arena, gf_slice_of(exact, len), "d", 0, UTF8MB4);
+        gf_ddl_read(&d, &s);
+        free(exact);
+        gf_arena_reset(&arena);
+    }
+    gf_arena_free(&arena);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("repeat");
+    TCase *tc = tcase_create("all");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_add_loop_test(tc, read__refuses_what_depends_on_more_than_the_text, 0, CASES);
+    tcase_add_test(tc, read__tells_what_the_caller_has_to_look_at);
+    tcase_add_loop_test(tc, read__takes_every_cut, 0, CASES);
+    suite_add_tcase(suite, tc);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
