@@ -58,8 +58,13 @@ typedef struct {
     gf_position final;      /* owned: the cutover's end position; file "" before */
     gf_state_table *tables; /* owned */
     size_t table_count;
-    bool imported;                 /* came from import-state / -resumestate, not from our own checkpoint */
-    bool marker;                   /* a marker on the target is in use */
+    bool imported;           /* came from import-state / -resumestate, not from our own checkpoint */
+    bool marker;             /* a marker on the target is in use */
+    uint64_t schema_changes; /* DDL that the tables' schemas have passed */
+    /* The source's binlog ended here when its schema was read: DDL before this is in it already. file "": there was
+       no such reading, the schema is the position's own. */
+    char schema_file[GF_BINLOG_NAME_MAX];
+    uint64_t schema_offset;
     uint64_t started_ms, saved_ms; /* wall clock */
     char cause[1024];              /* of the last stop, "" when running */
     bool resumable;
@@ -104,6 +109,11 @@ GF_MUST_CHECK bool gf_checkpoint_save(gf_checkpoint *cp, const gf_state *s, gf_e
 void gf_checkpoint_close(gf_checkpoint *cp); /* NULL is fine */
 /* Load without the lock, for status and export-state beside a running job. */
 GF_MUST_CHECK bool gf_checkpoint_peek(gf_state *out, bool *found, const char *dir, gf_error *err);
+
+/* One table's definition by itself, as the marker keeps those that DDL has changed. Appended. */
+void gf_schema_encode(gf_buf *out, const gf_table *t);
+/* *out: owned by the caller, not in a catalog yet. DATA error for anything malformed. */
+GF_MUST_CHECK bool gf_schema_decode(gf_table **out, gf_slice body, gf_error *err);
 
 /* ---- JSON ---- */
 typedef enum { GF_FORMAT_GHOSTFERRY, GF_FORMAT_NATIVE } gf_state_format;

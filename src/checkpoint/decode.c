@@ -251,16 +251,23 @@ static bool read_strings(const gf_field *f, void *base, gf_cursor *in)
     return true;
 }
 
+static gf_table *nameless_table(void)
+{
+    gf_table *t = gf_table_new("", "");
+
+    free(t->db);
+    free(t->name);
+    t->db = t->name = NULL;
+    return t;
+}
+
 static bool read_table(const gf_field *f, void *base, gf_cursor *in, gf_error *err)
 {
     gf_table **to = (gf_table **)(void *)((char *)base + f->offset);
 
     if (*to != NULL)
         return wrong(f, err);
-    *to = gf_table_new("", "");
-    free((*to)->db);
-    free((*to)->name);
-    (*to)->db = (*to)->name = NULL;
+    *to = nameless_table();
     if (!read_map(in, f->shape, *to, err))
         return gf_fail_context(err, "%s", f->name);
     return gf_table_complete(*to) || wrong(f, err);
@@ -367,4 +374,18 @@ bool gf_state_decode(gf_state *out, unsigned *format, gf_slice body, gf_error *e
 out:
     gf_state_image_free(&img);
     return ok;
+}
+
+bool gf_schema_decode(gf_table **out, gf_slice body, gf_error *err)
+{
+    gf_cursor in = gf_cursor_of(body.data, body.len);
+    gf_table *t = nameless_table();
+
+    *out = NULL;
+    if (!read_map(&in, &gf_table_shape, t, err) || gf_cursor_left(&in) != 0 || !gf_table_complete(t)) {
+        gf_table_free(t);
+        return gf_fail(err, GF_ERR_DATA, "a table's definition is malformed");
+    }
+    *out = t;
+    return true;
 }

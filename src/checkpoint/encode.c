@@ -94,3 +94,11 @@ void gf_state_encode(gf_buf *out, const gf_state *s)
     pack_map(&pk, &gf_state_shape, &img);
     gf_state_image_forget(&img);
 }
+
+void gf_schema_encode(gf_buf *out, const gf_table *t)
+{
+    msgpack_packer pk;
+
+    msgpack_packer_init(&pk, out, append);
+    pack_map(&pk, &gf_table_shape, t);
+}

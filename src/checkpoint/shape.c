@@ -102,7 +102,7 @@ static const gf_field table_fields[] = {
     FIELD(F_U64, gf_table, row_estimate),
     FIELD(F_U64, gf_table, data_bytes),
 };
-static const gf_shape table_shape = SHAPE(table_fields);
+const gf_shape gf_table_shape = SHAPE(table_fields);
 
 static const gf_field range_fields[] = {
     FIELD(F_UINT, gf_state_range, index),
@@ -123,7 +123,7 @@ static const gf_field state_table_fields[] = {
     FIELD(F_BOOL, gf_state_table, import_key_binary),
     FIELD(F_STRING, gf_state_table, import_key_column),
     FIELD(F_STRING, gf_state_table, import_schema),
-    {.name = "schema", .kind = F_TABLE, .offset = offsetof(gf_state_table, table), .shape = &table_shape},
+    {.name = "schema", .kind = F_TABLE, .offset = offsetof(gf_state_table, table), .shape = &gf_table_shape},
 };
 static const gf_shape state_table_shape = SHAPE(state_table_fields);
 
@@ -160,6 +160,9 @@ static const gf_field state_fields[] = {
     GROUP("final", final_shape),
     STATE(F_BOOL, imported),
     STATE(F_BOOL, marker),
+    STATE(F_U64, schema_changes),
+    STATE_TEXT(schema_file),
+    STATE(F_U64, schema_offset),
     STATE(F_U64, started_ms),
     STATE(F_U64, saved_ms),
     STATE_TEXT(cause),

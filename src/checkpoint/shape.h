@@ -54,6 +54,7 @@ typedef struct {
 } gf_state_image;
 
 extern const gf_shape gf_state_shape; /* of a gf_state_image */
+extern const gf_shape gf_table_shape; /* of a gf_table */
 
 /* An image that borrows all of s but the two GTID texts. End with gf_state_image_forget. */
 void gf_state_image_of(gf_state_image *img, const gf_state *s, bool with_schema);

@@ -108,6 +108,9 @@ static inline gf_state sample_state(void)
                   .config_digest = "00ff",
                   .stage = GF_STAGE_COPYING,
                   .marker = true,
+                  .schema_changes = 3,
+                  .schema_file = "mysql-bin.000007",
+                  .schema_offset = UINT64_MAX,
                   .started_ms = 1700000000000,
                   .saved_ms = 1700000001000,
                   .cause = "line one \"quoted\" \xff",
@@ -169,6 +172,9 @@ static inline void assert_same_state(const gf_state *a, const gf_state *b)
     ck_assert_str_eq(a->source_identity, b->source_identity);
     ck_assert_uint_eq(a->our_server_id, b->our_server_id);
     ck_assert_uint_eq(a->rows_estimate, b->rows_estimate);
+    ck_assert_uint_eq(a->schema_changes, b->schema_changes);
+    ck_assert_str_eq(a->schema_file, b->schema_file);
+    ck_assert_uint_eq(a->schema_offset, b->schema_offset);
     ck_assert(a->rows_per_second >= b->rows_per_second && a->rows_per_second <= b->rows_per_second);
     ck_assert(b->lag_seconds < 0);
     gf_position_text(&a->position, &x);
