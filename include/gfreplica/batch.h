@@ -66,6 +66,7 @@ typedef struct gf_range {
     bool done;
     uint64_t rows; /* committed */
     bool taken;
+    bool gone; /* its table, or this way of cutting it, is no more: it counts as done and is in no list */
 } gf_range;
 
 typedef struct {

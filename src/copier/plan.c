@@ -277,17 +277,25 @@ static void change_table_locked(gf_plan *p, gf_range *r, const gf_table *now)
     set_read_locked(p, r, read_all);
 }
 
-/* Index 0 becomes the whole table, to be read from the start; the others end. */
-static void restart_range_locked(gf_plan *p, gf_range *r)
+static void set_gone_locked(gf_plan *p, gf_range *r)
+{
+    set_done_locked(p, r);
+    r->gone = true;
+}
+
+/* Index 0 becomes the whole table, to be read from the start unless all of it was copied; the others go. */
+static void restart_range_locked(gf_plan *p, gf_range *r, bool whole)
 {
     if (r->index != 0) {
-        set_done_locked(p, r);
+        set_gone_locked(p, r);
         return;
     }
     reset_bound(&r->lower);
     reset_bound(&r->upper);
     gf_buf_reset(&r->cursor);
     gf_buf_reset(&r->frontier);
+    if (whole)
+        return;
     set_read_locked(p, r, false);
     if (r->done)
         p->open++;
@@ -295,23 +303,43 @@ static void restart_range_locked(gf_plan *p, gf_range *r)
     r->rows = 0;
 }
 
-bool gf_plan_renew(gf_plan *p, const gf_table *old, const gf_table *now)
+static bool whole_locked(const gf_plan *p, const gf_table *t)
 {
-    bool same = now == NULL || same_identity(old, now);
+    for (size_t i = 0; i < p->count; i++) {
+        if (p->ranges[i]->table == t && !p->ranges[i]->done)
+            return false;
+    }
+    return true;
+}
+
+bool gf_plan_whole(gf_plan *p, const gf_table *t)
+{
+    bool whole;
 
     pthread_mutex_lock(&p->lock);
+    whole = whole_locked(p, t);
+    pthread_mutex_unlock(&p->lock);
+    return whole;
+}
+
+bool gf_plan_renew(gf_plan *p, const gf_table *old, const gf_table *now)
+{
+    bool same = now == NULL || same_identity(old, now), whole;
+
+    pthread_mutex_lock(&p->lock);
+    whole = whole_locked(p, old);
     for (size_t i = 0; i < p->count; i++) {
         gf_range *r = p->ranges[i];
 
-        if (r->table != old)
+        if (r->table != old || r->gone)
             continue;
         if (now == NULL) {
-            set_done_locked(p, r);
+            set_gone_locked(p, r);
             continue;
         }
         change_table_locked(p, r, now);
         if (!same)
-            restart_range_locked(p, r);
+            restart_range_locked(p, r, whole);
     }
     pthread_mutex_unlock(&p->lock);
     return same;
@@ -320,7 +348,9 @@ bool gf_plan_renew(gf_plan *p, const gf_table *old, const gf_table *now)
 void gf_plan_each(gf_plan *p, void (*fn)(void *ctx, const gf_range *r), void *ctx)
 {
     pthread_mutex_lock(&p->lock);
-    for (size_t i = 0; i < p->count; i++)
-        fn(ctx, p->ranges[i]);
+    for (size_t i = 0; i < p->count; i++) {
+        if (!p->ranges[i]->gone)
+            fn(ctx, p->ranges[i]);
+    }
     pthread_mutex_unlock(&p->lock);
 }

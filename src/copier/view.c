@@ -15,6 +15,10 @@
  * is behind one may still show the rows before it (seen on 10.11). So from the first sign of XA on, MariaDB's chunks are
  * locking reads as well: a prepared transaction keeps its row locks until the engine has committed it.
  *
+ * The snapshot's position would do as a fence for rows, but not for definitions, which are no part of a snapshot: a SELECT
+ * in it reads what a RENAME behind it has put in the table's place. So the fence is the end of the binlog here too: a DDL
+ * is logged before the table's lock is released, and our SELECT had that lock.
+ *
  * Positions are file and offset of the server that is read, and only of it (rule S5).
  */
 #include "view.h"
@@ -173,11 +177,10 @@ bool gf_view_open(gf_view *v, const gf_position *a, gf_error *err)
 
 bool gf_view_close(gf_position *fence, gf_view *v, gf_error *err)
 {
-    if (v->kind != GF_VIEW_SNAPSHOT)
-        return gf_server_binlog_end(fence, v->db, v->info, err); /* rule M3: after the rows */
-    gf_position_copy(fence, &v->position);
+    if (!gf_server_binlog_end(fence, v->db, v->info, err)) /* rule M3: after the rows */
+        return false;
     /* A connection made since then has no transaction, and COMMIT does nothing. */
-    return end_snapshot(v, err);
+    return v->kind != GF_VIEW_SNAPSHOT || end_snapshot(v, err);
 }
 
 void gf_view_free(gf_view *v)

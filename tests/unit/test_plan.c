@@ -162,8 +162,8 @@ START_TEST(renew__starts_anew_when_the_identity_changed)
     gf_range *second = gf_plan_add(p, &old.table, 1, gf_slice_str("g"), none, gf_slice_str("k"), false, 4);
 
     ck_assert(!gf_plan_renew(p, &old.table, make_table(&now, "bigint", 0)));
-    ck_assert(second->done);
-    ck_assert(!first->done);
+    ck_assert(second->done && second->gone);
+    ck_assert(!first->done && !first->gone);
     ck_assert_ptr_null(first->upper.data);
     ck_assert(cursor_is(p, first, ""));
     ck_assert_ptr_eq(gf_plan_take(p), first);
@@ -174,14 +174,41 @@ START_TEST(renew__starts_anew_when_the_identity_changed)
 }
 END_TEST
 
+static void none_is_left(void *ctx, const gf_range *r)
+{
+    (void)ctx;
+    ck_abort_msg("range %u is still in the list", r->index);
+}
+
+START_TEST(renew__keeps_a_table_that_is_wholly_copied)
+{
+    gf_plan *p = gf_plan_new();
+    fixture old, now;
+    gf_range *first =
+        gf_plan_add(p, make_table(&old, "int", 0), 0, none, gf_slice_str("g"), gf_slice_str("g"), true, 9);
+    gf_range *second = gf_plan_add(p, &old.table, 1, gf_slice_str("g"), none, gf_slice_str("k"), true, 4);
+
+    ck_assert(gf_plan_whole(p, &old.table));
+    ck_assert(!gf_plan_renew(p, &old.table, make_table(&now, "bigint", 0)));
+    ck_assert(first->done && !first->gone && second->gone);
+    ck_assert_ptr_null(first->upper.data);
+    ck_assert_uint_eq(first->frontier.len, 0);
+    ck_assert(gf_plan_done(p));
+    ck_assert_ptr_null(gf_plan_take(p));
+    gf_plan_free(p);
+}
+END_TEST
+
 START_TEST(renew__ends_the_ranges_of_a_dropped_table)
 {
     gf_plan *p = gf_plan_new();
     fixture f;
 
     add(p, make_table(&f, "int", 0), 0);
+    ck_assert(!gf_plan_whole(p, &f.table));
     ck_assert(gf_plan_renew(p, &f.table, NULL));
     ck_assert(gf_plan_done(p));
+    gf_plan_each(p, none_is_left, NULL);
     ck_assert_ptr_null(gf_plan_take(p));
     gf_plan_free(p);
 }
@@ -224,6 +251,7 @@ int main(void)
     tcase_add_test(all, rewind__goes_back_to_what_is_committed);
     tcase_add_test(all, renew__keeps_ranges_when_the_identity_is_the_same);
     tcase_add_test(all, renew__starts_anew_when_the_identity_changed);
+    tcase_add_test(all, renew__keeps_a_table_that_is_wholly_copied);
     tcase_add_test(all, renew__ends_the_ranges_of_a_dropped_table);
     tcase_add_test(all, each__goes_in_the_order_of_adding);
     suite_add_tcase(suite, all);
