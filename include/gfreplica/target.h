@@ -29,6 +29,12 @@ typedef struct {
     gf_buf xid, block; /* owned */
 } gf_marker_xa;
 
+/* A table that DDL has touched, as it was at the marker's position. */
+typedef struct {
+    char *db, *name; /* owned: source names */
+    gf_buf schema;   /* owned: gf_schema_encode's bytes; empty: there is no such table */
+} gf_marker_schema;
+
 typedef struct {
     bool exists;     /* the job is known to the marker */
     bool of_another; /* but it is another configuration's (never after gf_marker_claim) */
@@ -41,6 +47,10 @@ typedef struct {
     size_t range_count;
     gf_marker_xa *xas; /* owned */
     size_t xa_count;
+    uint64_t schema_changes;   /* DDL passed */
+    gf_buf pending;            /* owned: the DDL that was about to run, as src/job/barrier.c writes it; empty: none */
+    gf_marker_schema *schemas; /* owned: of all tables that DDL has ever touched */
+    size_t schema_count;
 } gf_marker_content;
 
 /* Creates database and tables if missing. CONFIG error when grants do not allow it. config stays borrowed. */
@@ -77,6 +87,20 @@ void gf_marker_range_sql(gf_buf *out, const gf_marker *m, const gf_range *r, gf_
 /* For gf_batch_statement: keep a prepared XA transaction, forget it. Appended. */
 void gf_marker_xa_keep_sql(gf_buf *out, const gf_marker *m, gf_slice xid, gf_slice block);
 void gf_marker_xa_drop_sql(gf_buf *out, const gf_marker *m, gf_slice xid);
+
+/*
+ * DDL (rule C4). Before it runs: `pending` and the tables it touches as they are, in a transaction of its own, if we are
+ * still the job's instance (R3). When it has run, with the position behind it, by gf_batch_statement: the tables as they
+ * are now (of those given before), their ranges where those have changed, and that nothing is pending. Appended.
+ */
+GF_MUST_CHECK bool gf_marker_schema_begin(gf_marker *m, MYSQL *target, gf_slice pending,
+                                          const gf_marker_schema *touched, size_t count, gf_error *err);
+/* Only out->schemas, of all tables that DDL has ever touched. End with gf_marker_content_free. */
+GF_MUST_CHECK bool gf_marker_schemas(gf_marker_content *out, const gf_marker *m, MYSQL *target, gf_error *err);
+void gf_marker_schema_sql(gf_buf *out, const gf_marker *m, const gf_marker_schema *table);
+void gf_marker_schema_end_sql(gf_buf *out, const gf_marker *m);
+void gf_marker_range_add_sql(gf_buf *out, const gf_marker *m, const gf_range *r);
+void gf_marker_range_drop_sql(gf_buf *out, const gf_marker *m, const gf_range *r);
 
 /* ---- tables on the target ---- */
 /* The source's definition under the target's name: rewritten names, mapped collations, no AUTO_INCREMENT change,

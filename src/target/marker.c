@@ -6,6 +6,8 @@
  *   slot         one row a stream writer: the position that its last commit reached; the newest seq is the job's
  *   table_range  one row a range of a table's keys: how far its rows are copied
  *   xa           one row a prepared XA transaction: the changes that wait for its COMMIT (rule S4)
+ *   ddl          one row a job that has met DDL: how many it has passed, and the one that is about to run
+ *   ddl_table    one row a table that DDL has touched: its definition at the position
  *
  * Every row carries the generation of the instance that may write it (rule R3). Claiming the job takes the rows with
  * locks, so it waits for a commit that a dead instance left behind, and then raises the generation in all of them:
@@ -68,6 +70,17 @@ static const char *const tables[][2] = {
            "generation BIGINT UNSIGNED NOT NULL,"
            "block LONGBLOB NOT NULL,"
            "PRIMARY KEY (job, xid)"},
+    {"ddl", "job VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL PRIMARY KEY,"
+            "generation BIGINT UNSIGNED NOT NULL,"
+            "passed BIGINT UNSIGNED NOT NULL,"
+            "pending LONGBLOB NOT NULL"},
+    {"ddl_table", "job VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,"
+                  "db VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,"
+                  "name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,"
+                  "generation BIGINT UNSIGNED NOT NULL,"
+                  "versions BIGINT UNSIGNED NOT NULL,"
+                  "definition LONGBLOB NOT NULL,"
+                  "PRIMARY KEY (job, db, name)"},
 };
 enum { TABLE_COUNT = sizeof(tables) / sizeof(tables[0]) };
 
@@ -307,6 +320,45 @@ static bool read_xas(gf_marker_content *out, const gf_marker *m, MYSQL *target, 
     return true;
 }
 
+static bool read_ddl(gf_marker_content *out, const gf_marker *m, MYSQL *target, gf_error *err)
+{
+    MYSQL_RES *res =
+        gf_server_query(target, "read the marker's DDL", err,
+                        "SELECT passed, pending FROM %s.ddl WHERE job=%s FOR UPDATE", m->db_sql, m->job_sql);
+    MYSQL_ROW row;
+
+    if (res == NULL)
+        return false;
+    row = mysql_fetch_row(res);
+    if (row != NULL) {
+        out->schema_changes = strtoull(row[0], NULL, 10);
+        gf_buf_add(&out->pending, row[1], mysql_fetch_lengths(res)[1]);
+    }
+    mysql_free_result(res);
+    return true;
+}
+
+static bool read_schemas(gf_marker_content *out, const gf_marker *m, MYSQL *target, gf_error *err)
+{
+    MYSQL_RES *res =
+        gf_server_query(target, "read the marker's definitions", err,
+                        "SELECT db, name, definition FROM %s.ddl_table WHERE job=%s FOR UPDATE", m->db_sql, m->job_sql);
+    MYSQL_ROW row;
+
+    if (res == NULL)
+        return false;
+    out->schemas = gf_calloc((size_t)mysql_num_rows(res) + 1, sizeof(*out->schemas));
+    while ((row = mysql_fetch_row(res)) != NULL) {
+        gf_marker_schema *s = &out->schemas[out->schema_count++];
+
+        s->db = gf_strdup(row[0]);
+        s->name = gf_strdup(row[1]);
+        gf_buf_add(&s->schema, row[2], mysql_fetch_lengths(res)[2]);
+    }
+    mysql_free_result(res);
+    return true;
+}
+
 /* Rule R3: from here on an instance of an older generation affects no row of the marker. */
 static bool raise_generation(const gf_marker *m, MYSQL *target, uint64_t generation, gf_error *err)
 {
@@ -355,6 +407,7 @@ static bool claim(gf_marker_content *out, const gf_marker *m, MYSQL *target, gf_
                        m->db_sql, m->job);
     out->generation++;
     return read_slots(out, m, target, err) && read_ranges(out, m, target, err) && read_xas(out, m, target, err) &&
+           read_ddl(out, m, target, err) && read_schemas(out, m, target, err) &&
            raise_generation(m, target, out->generation, err) &&
            add_slots(m, target, out->generation, &out->position, out->seq, m->slots, err);
 }
@@ -391,6 +444,13 @@ void gf_marker_content_free(gf_marker_content *c)
         gf_buf_free(&c->xas[i].block);
     }
     free(c->xas);
+    for (size_t i = 0; i < c->schema_count; i++) {
+        free(c->schemas[i].db);
+        free(c->schemas[i].name);
+        gf_buf_free(&c->schemas[i].schema);
+    }
+    free(c->schemas);
+    gf_buf_free(&c->pending);
     gf_position_free(&c->position);
     *c = (gf_marker_content){0};
 }
@@ -576,6 +636,14 @@ static void add_range_row(gf_buf *sql, const gf_marker *m, const gf_range *r)
     gf_buf_printf(sql, ",%d,%" PRIu64 ",0,'',0)", r->done ? 1 : 0, r->rows);
 }
 
+static void begin_range_insert(gf_buf *sql, const gf_marker *m)
+{
+    gf_buf_printf(sql,
+                  "INSERT INTO %s.table_range (job, db, name, range_index, generation, lower_key, upper_key, "
+                  "frontier, done, row_total, chunk_total, snap_file, snap_offset) VALUES ",
+                  m->db_sql);
+}
+
 /* Statements of about INSERT_BYTES; *duplicate when a row was there already. */
 static bool insert_ranges(const gf_marker *m, MYSQL *target, const gf_range *const *ranges, size_t count,
                           bool *duplicate, gf_error *err)
@@ -585,10 +653,7 @@ static bool insert_ranges(const gf_marker *m, MYSQL *target, const gf_range *con
 
     for (size_t i = 0; i < count && ok; i++) {
         if (sql.len == 0)
-            gf_buf_printf(&sql,
-                          "INSERT INTO %s.table_range (job, db, name, range_index, generation, lower_key, upper_key, "
-                          "frontier, done, row_total, chunk_total, snap_file, snap_offset) VALUES ",
-                          m->db_sql);
+            begin_range_insert(&sql, m);
         else
             gf_buf_str(&sql, ",");
         add_range_row(&sql, m, ranges[i]);
@@ -689,5 +754,91 @@ void gf_marker_range_sql(gf_buf *out, const gf_marker *m, const gf_range *r, gf_
         add_text(out, snapshot->file);
         gf_buf_printf(out, ",snap_offset=%" PRIu64, snapshot->offset);
     }
+    where_range(out, m, r);
+}
+
+/* ---- DDL ---- */
+
+static bool note_pending(const gf_marker *m, MYSQL *target, gf_slice pending, gf_error *err)
+{
+    gf_buf sql = {0};
+    bool ok;
+
+    gf_buf_printf(&sql, "INSERT INTO %s.ddl (job, generation, passed, pending) VALUES (%s,%" PRIu64 ",0,", m->db_sql,
+                  m->job_sql, m->generation);
+    add_bytes(&sql, pending);
+    gf_buf_str(&sql, ") ON DUPLICATE KEY UPDATE pending=");
+    add_bytes(&sql, pending);
+    ok = run(target, "note a DDL in the marker", &sql, err);
+    gf_buf_free(&sql);
+    return ok;
+}
+
+static bool note_schema(const gf_marker *m, MYSQL *target, const gf_marker_schema *t, gf_error *err)
+{
+    gf_buf sql = {0};
+    bool ok;
+
+    gf_buf_printf(&sql, "REPLACE INTO %s.ddl_table (job, db, name, generation, versions, definition) VALUES (%s,",
+                  m->db_sql, m->job_sql);
+    add_text(&sql, t->db);
+    gf_buf_str(&sql, ",");
+    add_text(&sql, t->name);
+    gf_buf_printf(&sql, ",%" PRIu64 ",0,", m->generation);
+    add_bytes(&sql, gf_slice_of(t->schema.data, t->schema.len));
+    gf_buf_str(&sql, ")");
+    ok = run(target, "note a definition in the marker", &sql, err);
+    gf_buf_free(&sql);
+    return ok;
+}
+
+bool gf_marker_schema_begin(gf_marker *m, MYSQL *target, gf_slice pending, const gf_marker_schema *touched,
+                            size_t count, gf_error *err)
+{
+    static const char what[] = "note a DDL in the marker";
+    bool ok;
+
+    if (!gf_server_exec(target, what, err, "START TRANSACTION"))
+        return false;
+    ok = is_ours(m, target, err) && note_pending(m, target, pending, err);
+    for (size_t i = 0; ok && i < count; i++)
+        ok = note_schema(m, target, &touched[i], err);
+    return end_transaction(target, ok, what, err);
+}
+
+bool gf_marker_schemas(gf_marker_content *out, const gf_marker *m, MYSQL *target, gf_error *err)
+{
+    *out = (gf_marker_content){0};
+    return read_schemas(out, m, target, err);
+}
+
+/* `versions` makes it change a value whatever the definition: one row, also when that is as it was. */
+void gf_marker_schema_sql(gf_buf *out, const gf_marker *m, const gf_marker_schema *t)
+{
+    gf_buf_printf(out, "UPDATE %s.ddl_table SET versions=versions+1, definition=", m->db_sql);
+    add_bytes(out, gf_slice_of(t->schema.data, t->schema.len));
+    gf_buf_printf(out, " WHERE job=%s AND db=", m->job_sql);
+    add_text(out, t->db);
+    gf_buf_str(out, " AND name=");
+    add_text(out, t->name);
+    gf_buf_printf(out, " AND generation=%" PRIu64, m->generation);
+}
+
+void gf_marker_schema_end_sql(gf_buf *out, const gf_marker *m)
+{
+    gf_buf_printf(
+        out, "UPDATE %s.ddl SET passed=passed+1, pending='' WHERE job=%s AND generation=%" PRIu64 " AND pending<>''",
+        m->db_sql, m->job_sql, m->generation);
+}
+
+void gf_marker_range_add_sql(gf_buf *out, const gf_marker *m, const gf_range *r)
+{
+    begin_range_insert(out, m);
+    add_range_row(out, m, r);
+}
+
+void gf_marker_range_drop_sql(gf_buf *out, const gf_marker *m, const gf_range *r)
+{
+    gf_buf_printf(out, "DELETE FROM %s.table_range", m->db_sql);
     where_range(out, m, r);
 }
