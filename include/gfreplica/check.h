@@ -20,4 +20,7 @@ GF_MUST_CHECK bool gf_check_run(gf_check_report *out, const gf_config *config, M
                                 gf_catalog *catalog, bool resuming, gf_error *err);
 void gf_check_free(gf_check_report *r);
 
+/* Has it a foreign key whose actions change its rows without a row event (unless the source logs_cascades)? */
+bool gf_check_acts(const gf_table *t);
+
 #endif

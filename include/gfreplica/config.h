@@ -26,6 +26,11 @@ typedef enum {
     GF_COPY_INSERT
 } gf_copy_method;
 
+typedef enum {
+    GF_DDL_APPLY, /* definition statements are repeated on the target where that is exact; else they stop the run */
+    GF_DDL_STOP   /* they stop the run */
+} gf_ddl_mode;
+
 typedef struct {
     char *role; /* "source", "target", "source primary": for messages */
     char *host; /* owned like all strings here; NULL with a socket */
@@ -79,6 +84,7 @@ typedef struct {
     unsigned range_rows;            /* tables larger than this are split into ranges */
     unsigned max_source_load;       /* sessions running on the source beyond which the copy slows down; 0 = any */
     gf_copy_method copy_method;
+    gf_ddl_mode ddl;       /* of selected tables */
     bool allow_existing;   /* AllowExistingTargetTable */
     bool allow_statements; /* statement-format changes of unselected tables do not stop the run */
     bool lock_keyless;     /* MySQL: FLUSH TABLES t WITH READ LOCK for keyless tables is allowed */

@@ -18,6 +18,7 @@
 #define CONF(member) offsetof(cli_input, cli.config.member)
 
 static const char *const tls_modes[] = {"preferred", "off", "required", "verify-ca", "verify-identity", NULL};
+static const char *const ddl_modes[] = {"apply", "stop", NULL};
 static const char *const copy_methods[] = {"auto", "load", "insert", NULL};
 /* As gf_log_level; behind them names that only other loggers know, settled by settle.c. */
 static const char *const log_levels[] = {"error", "warn", "info", "debug", "panic", "fatal", "trace", "warning", NULL};
@@ -207,6 +208,11 @@ const cli_option cli_options[] = {
     {.flag = "lock-keyless-tables", .json = "LockKeylessTables", .type = OPT_BOOL, .offset = CONF(lock_keyless),
      .section = SECTION_COPY,
      .help = "MySQL: tables without a usable key may be locked (FLUSH TABLES ... WITH READ LOCK) while they are read"},
+    {.flag = "ddl", .json = "DDL", .type = OPT_CHOICE, .initial = "apply", .offset = CONF(ddl),
+     .section = SECTION_COPY, .choices = ddl_modes,
+     .help = "definition statements (ALTER TABLE, RENAME TABLE, ...) of tables that are moved: apply repeats them on the "
+             "target, at their place in the stream, where that is sure to give the same; what is not, and all with stop, "
+             "ends the run"},
     {.flag = "allow-unselected-statements", .json = "AllowUnselectedStatements", .type = OPT_BOOL,
      .offset = CONF(allow_statements), .section = SECTION_COPY,
      .help = "changes in statement format of tables that are not moved do not stop the run: only where no trigger, "
@@ -301,7 +307,7 @@ const cli_option cli_options[] = {
     IGNORED("ControlServerCustomScripts", "commands are not run over HTTP"),
     IGNORED("BinlogCoordinateMode", "GTIDs are used where the source has them"),
     IGNORED("ReplicatedMasterGTIDQuery", "use ReplicatedMasterPositionQuery"),
-    IGNORED("AutomaticDDLHandling", "DDL is always followed"),
+    IGNORED("AutomaticDDLHandling", "DDL is followed unless --ddl stop"),
     IGNORED("SchemaChangeTransitionTimeout", "DDL is followed at its place in the stream, without a transition"),
     IGNORED("DDLTraceFile", "DDL is in the log"),
     REFUSED("TableFilter", "a filter of Go code can't be given in JSON; use Databases and Tables"),

@@ -257,6 +257,14 @@ bool gf_builder_untouched(const gf_builder *b)
     return !b->in_pieces && (b->batch == NULL || b->batch->count == b->txn_changes);
 }
 
+bool gf_builder_fresh(const gf_builder *b)
+{
+    const gf_batch *batch = b->batch;
+
+    return batch == NULL ||
+           (batch->count == 0 && batch->statement_count == 0 && batch->transactions == 0 && batch->end.file[0] == '\0');
+}
+
 bool gf_builder_changes(const gf_builder *b)
 {
     return b->batch != NULL && b->batch->count > 0;

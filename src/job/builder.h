@@ -43,6 +43,7 @@ void gf_builder_record(gf_builder *b, gf_merger *merger, size_t change);
 void gf_builder_moved(gf_builder *b, const gf_position *pos);
 bool gf_builder_full(const gf_builder *b);                          /* submit it now */
 bool gf_builder_untouched(const gf_builder *b);                     /* the current transaction has no change so far */
+bool gf_builder_fresh(const gf_builder *b);                         /* has neither a change nor a position */
 bool gf_builder_changes(const gf_builder *b);                       /* holds row changes */
 GF_MUST_CHECK bool gf_builder_submit(gf_builder *b, gf_error *err); /* nothing to do when empty */
 void gf_builder_free(gf_builder *b);

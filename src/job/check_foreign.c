@@ -134,6 +134,21 @@ static void check_table(gf_check *c, const gf_table *t, gf_check_names *acting)
     }
 }
 
+bool gf_check_acts(const gf_table *t)
+{
+    bool acts = false;
+
+    for (const char *line = t->create_sql; line != NULL && !acts; line = strchr(line, '\n')) {
+        foreign_key k;
+
+        if (*line == '\n')
+            line++;
+        acts = parse_key(&k, line) && k.acts;
+        free_key(&k);
+    }
+    return acts;
+}
+
 void gf_check_foreign_keys(gf_check *c)
 {
     gf_check_names acting = {0};

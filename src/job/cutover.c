@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "definitions.h"
 #include "gfreplica/log.h"
 #include "internal.h"
 #include "objects.h"
@@ -230,7 +231,7 @@ static bool finish_objects(gf_job *j, gf_error *err)
 /* After the last change. Every step may be repeated by a resumed run. */
 bool gf_cutover_finish(gf_job *j, gf_error *err)
 {
-    if (!raise_counters(j, err) ||
+    if (!gf_definitions_agree(j, err) || !raise_counters(j, err) ||
         !gf_sequences_raise(j->source, j->target, &j->source_info, &j->target_info, j->config, err) ||
         !finish_objects(j, err))
         return false;

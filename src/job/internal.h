@@ -4,6 +4,8 @@
  *
  *   job.c       requests from outside, the loop of attempts, exit codes, state dumps
  *   start.c     everything before the first thread: servers, identity, catalog, preflight, target tables, marker, plan
+ *   barrier.c   DDL, repeated on the target, with barrier_*.c; ddl_session.c the session in which it runs
+ *   definitions.c both servers' definitions compared
  *   import.c    a state given with the command: does it fit, and what does it say of each table
  *   pipeline.c  the threads of one attempt: start, watch, stop; rule K
  *   cutover.c   the end position, callbacks, what is done after the last change
@@ -60,6 +62,7 @@ struct gf_job {
     uint64_t seq;        /* the marker's last sequence number */
     gf_position first;   /* where a new job starts: taken before its schema is read */
     atomic_bool xa_seen; /* MariaDB: the source commits XA transactions, see copier/view.c */
+    gf_buf pending_ddl;  /* owned: DDL that the marker says was about to run when the attempt began */
     gf_marker_xa *xas;   /* owned: prepared XA transactions when the attempt began */
     size_t xa_count;
     struct snapshot *snapshots; /* owned; written before the stream starts, then only read */
@@ -81,6 +84,7 @@ struct gf_job {
 struct pipeline {
     gf_job *job;
     gf_stream *stream;
+    gf_barrier *barrier; /* owned; NULL: DDL stops the run */
     gf_applier *applier;
     gf_copier *copier;
     uint64_t next_poll_ms, next_save_ms, next_rate_ms, next_callback_ms, next_state_ms, next_line_ms;

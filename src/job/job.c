@@ -48,6 +48,7 @@ void gf_job_free(gf_job *j)
     gf_position_free(&j->first);
     gf_buf_free(&j->left_out);
     free(j->snapshots);
+    gf_buf_free(&j->pending_ddl);
     gf_start_forget_xas(j);
     pthread_cond_destroy(&j->changed);
     pthread_mutex_destroy(&j->lock);
@@ -150,6 +151,9 @@ static void adopt_state(gf_job *j)
         return;
     memcpy(s->source_identity, old->source_identity, sizeof s->source_identity);
     s->marker = old->marker;
+    s->schema_changes = old->schema_changes;
+    memcpy(s->schema_file, old->schema_file, sizeof s->schema_file);
+    s->schema_offset = old->schema_offset;
     s->stage = old->stage;
     j->begun = !old->imported && old->stage != GF_STAGE_STARTING; /* a dump may be older than what the target has */
     atomic_store(&j->cutover_requested, old->cutover_requested);

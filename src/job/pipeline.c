@@ -148,6 +148,39 @@ static bool start_applier(struct pipeline *p, gf_error *err)
     return gf_applier_start(&p->applier, &opt, err);
 }
 
+/* The schemas of the job, which the checkpoint keeps, are counted before they change: see schemas_at in start.c. */
+static void on_passing(void *ctx)
+{
+    gf_job *j = ((struct pipeline *)ctx)->job;
+
+    pthread_mutex_lock(&j->lock);
+    j->state.schema_changes++;
+    pthread_mutex_unlock(&j->lock);
+}
+
+/* Without a marker nobody could tell after a crash whether a statement had been executed. */
+static void make_barrier(struct pipeline *p)
+{
+    gf_job *j = p->job;
+    const gf_barrier_options opt = {
+        .config = j->config,
+        .source = &j->source_info,
+        .target = &j->target_info,
+        .catalog = j->catalog,
+        .plan = j->plan,
+        .marker = j->marker,
+        .pending = gf_slice_of(j->pending_ddl.data, j->pending_ddl.len),
+        .schema_file = j->state.schema_file,
+        .schema_offset = j->state.schema_offset,
+        .in_snapshot = in_snapshot,
+        .passing = on_passing,
+        .ctx = p,
+    };
+
+    if (j->marker != NULL && j->config->ddl == GF_DDL_APPLY)
+        p->barrier = gf_barrier_new(&opt);
+}
+
 static bool start_stream(struct pipeline *p, gf_error *err)
 {
     gf_job *j = p->job;
@@ -163,6 +196,7 @@ static bool start_stream(struct pipeline *p, gf_error *err)
         .xa_seen = &j->xa_seen,
         .xas = j->xas,
         .xa_count = j->xa_count,
+        .barrier = p->barrier,
         .in_snapshot = in_snapshot,
         .ctx = p,
     };
@@ -198,6 +232,7 @@ static bool start_exactness(struct pipeline *p, gf_error *err)
 
 static bool start(struct pipeline *p, gf_error *err)
 {
+    make_barrier(p);
     return start_applier(p, err) && copy_keyless(p, err) && start_exactness(p, err) && start_stream(p, err) &&
            start_copier(p, err);
 }
@@ -218,6 +253,8 @@ static void stop(struct pipeline *p)
     p->copier = NULL;
     gf_stream_free(p->stream);
     p->stream = NULL;
+    gf_barrier_free(p->barrier);
+    p->barrier = NULL;
     gf_receiving_close_reader(p->job);
     gf_position_free(&p->exact_after);
     gf_position_free(&p->copied_at);

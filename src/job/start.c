@@ -312,6 +312,24 @@ static bool new_position(gf_position *out, gf_job *j, gf_error *err)
 
 /* ---- once a process ---- */
 
+/* Today's schema. What alters a definition between our position and now can't be told from what is in it already, so
+   the place up to which that holds is kept. */
+static bool read_schema(gf_job *j, gf_error *err)
+{
+    gf_position end = {0};
+    bool ok = gf_catalog_load(j->catalog, j->source, j->source_info.flavor, &j->config->filter, &j->left_out, err) &&
+              gf_server_binlog_end(&end, j->source, &j->source_info, err);
+
+    if (ok) {
+        pthread_mutex_lock(&j->lock);
+        memcpy(j->state.schema_file, end.file, sizeof j->state.schema_file);
+        j->state.schema_offset = end.offset;
+        pthread_mutex_unlock(&j->lock);
+    }
+    gf_position_free(&end);
+    return ok || gf_fail_context(err, "read the source's schema");
+}
+
 /* The schema that was in force at the position, not today's: from the checkpoint where it has one. */
 static bool load_catalog(gf_job *j, gf_error *err)
 {
@@ -321,8 +339,7 @@ static bool load_catalog(gf_job *j, gf_error *err)
     for (size_t i = 0; have_schema && i < j->loaded.table_count; i++)
         have_schema = j->loaded.tables[i].table != NULL;
     if (!have_schema)
-        return gf_catalog_load(j->catalog, j->source, j->source_info.flavor, &j->config->filter, &j->left_out, err) ||
-               gf_fail_context(err, "read the source's schema");
+        return read_schema(j, err);
     if (j->config->filter.fold_case)
         gf_catalog_fold_case(j->catalog);
     for (size_t i = 0; i < j->loaded.table_count; i++) {
@@ -548,8 +565,18 @@ static bool begin_job(gf_job *j, gf_error *err)
         (j->loaded.imported && !gf_import_check(&j->loaded, j->catalog, j->target, err)) || !create_tables(j, err))
         return false;
     j->seq = 0;
+    j->state.schema_changes = 0; /* no thread runs yet */
+    gf_buf_reset(&j->pending_ddl);
     return j->marker == NULL ||
            gf_marker_begin(j->marker, j->target, j->state.source_identity, &j->start, j->config->writers, err);
+}
+
+static void forget_schema_place(gf_job *j)
+{
+    pthread_mutex_lock(&j->lock);
+    j->state.schema_file[0] = '\0';
+    j->state.schema_offset = 0;
+    pthread_mutex_unlock(&j->lock);
 }
 
 /* Rule S5: files and offsets were the old server's. A snapshot of a keyless table that the marker has not passed would
@@ -567,11 +594,62 @@ static bool change_source(gf_job *j, gf_marker_content *m, bool elsewhere, gf_er
                            r->db, r->name);
         r->snap_file[0] = '\0';
     }
+    if (elsewhere &&
+        gf_binlog_cmp(m->position.file, m->position.offset, j->state.schema_file, j->state.schema_offset) < 0)
+        return gf_fail(err, GF_ERR_GONE,
+                       "the old source's schema was read behind the position reached (%s:%llu): start the job anew",
+                       j->state.schema_file, (unsigned long long)j->state.schema_offset);
     if (elsewhere) {
         j->start.file[0] = '\0';
         j->start.offset = 0;
+        forget_schema_place(j);
     }
     return gf_marker_source(j->marker, j->target, j->state.source_identity, !elsewhere, err);
+}
+
+/* One definition as the marker has it: into the catalog, or out of it. */
+static bool adopt_schema(gf_job *j, const gf_marker_schema *s, gf_error *err)
+{
+    const gf_table *have = gf_catalog_find(j->catalog, s->db, strlen(s->db), s->name, strlen(s->name));
+    gf_table *t;
+
+    if (s->schema.len == 0) {
+        gf_catalog_remove(j->catalog, s->db, s->name);
+        return true;
+    }
+    if (!gf_schema_decode(&t, gf_slice_of(s->schema.data, s->schema.len), err))
+        return gf_fail_context(err, "the marker's definition of %s.%s", s->db, s->name);
+    if (have != NULL && have->fingerprint == t->fingerprint && strcmp(have->create_sql, t->create_sql) == 0)
+        gf_table_free(t); /* a catalog keeps all that it ever got */
+    else
+        gf_catalog_put(j->catalog, t);
+    return true;
+}
+
+/*
+ * The schema at the marker's position. Tables that DDL has touched are in the marker as they were there, so our own,
+ * from the checkpoint or the attempt before, may be older, or newer by the one DDL that is pending. Newer by more, the
+ * target has been put back to a time before a DDL that it does not know of: how its tables were then, nobody has kept.
+ */
+static bool schemas_at(gf_job *j, const gf_marker_content *m, gf_error *err)
+{
+    uint64_t known = m->schema_changes + (m->pending.len > 0 ? 1 : 0);
+
+    if (j->state.schema_changes > known)
+        return gf_fail(err, GF_ERR_GONE,
+                       "the target was put back to a time before a schema change that this job has passed (its marker "
+                       "has %llu, the checkpoint %llu): start anew with empty tables and another checkpoint directory",
+                       (unsigned long long)m->schema_changes, (unsigned long long)j->state.schema_changes);
+    for (size_t i = 0; i < m->schema_count; i++) {
+        if (!adopt_schema(j, &m->schemas[i], err))
+            return false;
+    }
+    pthread_mutex_lock(&j->lock);
+    j->state.schema_changes = m->schema_changes;
+    pthread_mutex_unlock(&j->lock);
+    gf_buf_reset(&j->pending_ddl);
+    gf_buf_slice(&j->pending_ddl, gf_slice_of(m->pending.data, m->pending.len));
+    return true;
 }
 
 static bool resume_job(gf_job *j, gf_marker_content *m, gf_error *err)
@@ -596,6 +674,8 @@ static bool resume_job(gf_job *j, gf_marker_content *m, gf_error *err)
     if (changed && !change_source(j, m, elsewhere, err))
         return false;
     j->seq = m->seq;
+    if (!schemas_at(j, m, err))
+        return false;
     plan_from_marker(j, m);
     j->xas = m->xas; /* taken */
     j->xa_count = m->xa_count;

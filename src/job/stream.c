@@ -75,6 +75,12 @@ static bool submit(gf_stream *s, gf_error *err)
     return gf_builder_submit(&s->builder, err);
 }
 
+/* What is gathered is sent, and all of it committed. A batch of which nothing is known yet stays. */
+static bool flush(gf_stream *s, gf_error *err)
+{
+    return (gf_builder_fresh(&s->builder) || submit(s, err)) && gf_applier_drain(s->opt.applier, err);
+}
+
 /* Between transactions: is it time to send what is gathered? */
 static bool submit_when_due(gf_stream *s, gf_error *err)
 {
@@ -333,11 +339,42 @@ static bool refuse_statement(gf_stream *s, const gf_statement *st, const gf_stmt
     int sql_len = st->sql.len > 200 ? 200 : (int)st->sql.len;
 
     if (st->kind == GF_STMT_DDL)
-        gf_fail(err, GF_ERR_DATA, "%s of %.*s.%.*s: definitions must not change during the move; start the job anew",
+        gf_fail(err, GF_ERR_DATA,
+                "%s of %.*s.%.*s, which is not repeated on the target: definitions must not change during the move; "
+                "start the job anew",
                 st->verb, (int)o->db_len, o->db, (int)o->table_len, o->table);
     else
         gf_fail(err, GF_ERR_DATA, "statement not understood, so it may change selected tables: %.*s", sql_len,
                 (const char *)st->sql.data);
+    return name_transaction(s, err);
+}
+
+/* Rule C4: all before it is committed, all after it waits. */
+static bool repeat_ddl(gf_stream *s, const gf_statement *st, const gf_position *end, gf_error *err)
+{
+    gf_builder *b = &s->builder;
+
+    if (!flush(s, err))
+        return false;
+    gf_builder_begin(b, &s->txn);
+    if (!gf_barrier_run(s->opt.barrier, st, &s->txn, s->merger, b->batch, err) ||
+        !gf_builder_commit(b, end, s->txn.commit_us, err) || !flush(s, err))
+        return false;
+    gf_barrier_end(s->opt.barrier);
+    return true;
+}
+
+static bool pass_ddl(gf_stream *s, const gf_statement *st, const gf_stmt_object *o, const gf_position *end,
+                     gf_error *err)
+{
+    bool allowed = s->xa.count == 0 ? gf_barrier_allows(s->opt.barrier, st, &s->txn, err)
+                                    : gf_fail(err, GF_ERR_DATA, "XA transactions are prepared");
+
+    if (allowed && repeat_ddl(s, st, end, err))
+        return scheduled(s, end, err);
+    if (!allowed)
+        gf_fail_context(err, "can't be repeated exactly on the target, start the job anew");
+    gf_fail_context(err, "%s of %.*s.%.*s", st->verb, (int)o->db_len, o->db, (int)o->table_len, o->table);
     return name_transaction(s, err);
 }
 
@@ -348,6 +385,8 @@ static bool on_statement(void *ctx, const gf_statement *st, bool inside, const g
 
     if (st->kind == GF_STMT_DML && (o != NULL || !s->opt.config->allow_statements)) /* it may fire triggers */
         return refuse_change(s, st, o, err);
+    if (st->kind == GF_STMT_DDL && o != NULL && !inside && s->opt.barrier != NULL)
+        return pass_ddl(s, st, o, end, err);
     if (st->kind == GF_STMT_UNKNOWN || (st->kind == GF_STMT_DDL && o != NULL))
         return refuse_statement(s, st, o, err);
     return inside || on_moved(ctx, end, err);
@@ -540,6 +579,8 @@ void gf_stream_stop(gf_stream *s)
 {
     atomic_store(&s->stopping, true);
     gf_merger_stop(s->merger);
+    if (s->opt.barrier != NULL)
+        gf_barrier_stop(s->opt.barrier);
     pthread_mutex_lock(&s->lock);
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);

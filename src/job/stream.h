@@ -10,6 +10,7 @@
 #ifndef GFREPLICA_JOB_STREAM_H
 #define GFREPLICA_JOB_STREAM_H
 
+#include "barrier.h"
 #include "gfreplica/copier.h"
 #include "gfreplica/decoder.h"
 #include "gfreplica/relay.h"
@@ -29,6 +30,7 @@ typedef struct {
     atomic_bool *xa_seen;    /* set when an XA COMMIT passes */
     const gf_marker_xa *xas; /* prepared transactions that it knows */
     size_t xa_count;
+    gf_barrier *barrier; /* NULL: DDL of selected tables stops the run */
     /* Events of this keyless table that start before its snapshot are in it already (rule K). */
     bool (*in_snapshot)(void *ctx, const gf_table *t, const char *file, uint64_t offset);
     void *ctx;

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * definitions.c - definitions of both servers compared.
+ *
+ * What an event does not tell of its session (MariaDB's old_mode, a default that somebody has set) may give a repeated
+ * statement another outcome in spite of all that was looked at before. The source's definition can be looked at only when no
+ * later statement can have changed it: that is at the end.
+ */
+#include "definitions.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Behind the columns: "\n) ENGINE=...". */
+static const char *options_of(const char *create_sql)
+{
+    const char *options = create_sql;
+
+    for (const char *p = strstr(create_sql, "\n)"); p != NULL; p = strstr(p + 1, "\n)"))
+        options = p;
+    return options;
+}
+
+void gf_definition_text(gf_buf *out, const char *create_sql)
+{
+    static const char counter[] = " AUTO_INCREMENT=";
+    const char *found = strstr(options_of(create_sql), counter);
+
+    if (found == NULL) {
+        gf_buf_str(out, create_sql);
+        return;
+    }
+    gf_buf_add(out, create_sql, (size_t)(found - create_sql));
+    found += strlen(counter);
+    gf_buf_str(out, found + strspn(found, "0123456789"));
+}
+
+static const char *partitions_of(const gf_table *t)
+{
+    const char *found = t->create_sql != NULL ? strstr(options_of(t->create_sql), "PARTITION BY ") : NULL;
+
+    return found != NULL ? found : "";
+}
+
+static const char *text_of(const char *s)
+{
+    return s != NULL ? s : "";
+}
+
+bool gf_definition_same(const gf_table *a, const gf_table *b)
+{
+    return a->fingerprint == b->fingerprint && strcmp(text_of(a->collation), text_of(b->collation)) == 0 &&
+           strcmp(partitions_of(a), partitions_of(b)) == 0;
+}
+
+static bool agrees(gf_job *j, const char *db, const char *name, gf_error *err)
+{
+    const gf_filter *f = &j->config->filter;
+    gf_table *there = NULL, *here = NULL;
+    bool ok = gf_catalog_load_table(&there, j->source, j->source_info.flavor, f, db, name, db, name, err) &&
+              gf_catalog_load_table(&here, j->target, j->target_info.flavor, f, db, name, db, name, err);
+
+    if (ok && ((there == NULL) != (here == NULL) || (there != NULL && !gf_definition_same(there, here))))
+        ok = gf_fail(
+            err, GF_ERR_DATA,
+            "%s.%s is not defined on the target as on the source, though its schema changes were repeated: a "
+            "session variable that the source does not log, or a change after the cutover's end position? "
+            "Compare SHOW CREATE TABLE of both, alter the target's if its rows are right, run and cut over again",
+            db, name);
+    gf_table_free(there);
+    gf_table_free(here);
+    return ok;
+}
+
+bool gf_definitions_agree(gf_job *j, gf_error *err)
+{
+    gf_marker_content m = {0};
+    bool ok = true;
+
+    if (j->marker == NULL || j->state.schema_changes == 0) /* no thread but ours writes it any more */
+        return true;
+    ok = gf_marker_schemas(&m, j->marker, j->target, err);
+    for (size_t i = 0; ok && i < m.schema_count; i++)
+        ok = agrees(j, m.schemas[i].db, m.schemas[i].name, err);
+    gf_marker_content_free(&m);
+    return ok;
+}
