@@ -44,11 +44,13 @@ static MYSQL *open_socket(const char *socket, const char *database)
 static bool shows(MYSQL *db, unsigned id)
 {
     char sql[64];
-    MYSQL_RES *res;
+    MYSQL_RES *res = NULL;
     bool there;
 
     snprintf(sql, sizeof sql, "SELECT 1 FROM probe WHERE id=%u", id);
-    if (mysql_query(db, sql) != 0 || (res = mysql_store_result(db)) == NULL)
+    if (mysql_query(db, sql) == 0)
+        res = mysql_store_result(db);
+    if (res == NULL)
         die(db, sql);
     there = mysql_num_rows(res) > 0;
     mysql_free_result(res);
