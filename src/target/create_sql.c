@@ -15,32 +15,13 @@
 #include <strings.h>
 
 #include "gfreplica/target.h"
-
-/* ---- tokens ---- */
-
-typedef enum {
-    TOK_SPACE,
-    TOK_NAME,    /* `...` */
-    TOK_STRING,  /* '...' or "..." */
-    TOK_WORD,    /* keyword, type, number, _introducer */
-    TOK_OPEN,    /* versioned comment's opening with its number */
-    TOK_CLOSE,   /* and its end */
-    TOK_COMMENT, /* any other comment */
-    TOK_PUNCT,   /* one byte */
-    TOK_END
-} token_kind;
-
-typedef struct {
-    token_kind kind;
-    const char *text; /* borrowed from create_sql */
-    size_t len;
-} token;
+#include "tokens.h"
 
 struct rewrite {
     const gf_table *t;
     const gf_config *config;
     const gf_server_info *source, *target;
-    token *tokens; /* owned; ends with TOK_END */
+    gf_tok *tokens; /* owned; ends with GF_TOK_END */
     size_t at;
     gf_buf out;              /* owned */
     int depth;               /* of parentheses */
@@ -50,95 +31,12 @@ struct rewrite {
     bool charset_named;      /* by the column, before its COLLATE */
 };
 
-/* Past the closing quote; quotes are doubled inside, and strings may hold backslash escapes. */
-static const char *skip_quoted(const char *p)
-{
-    char quote = *p++;
-
-    while (*p != '\0') {
-        if (*p == '\\' && quote != '`' && p[1] != '\0')
-            p += 2;
-        else if (*p == quote && p[1] == quote)
-            p += 2;
-        else if (*p++ == quote)
-            break;
-    }
-    return p;
-}
-
-static bool is_word_byte(char c)
-{
-    return isalnum((unsigned char)c) || c == '_' || c == '$' || c == '.' || (unsigned char)c >= 0x80;
-}
-
-static const char *skip_comment_open(const char *p)
-{
-    p += p[2] == 'M' ? 4 : 3;
-    while (isdigit((unsigned char)*p))
-        p++;
-    return p;
-}
-
-static token next_token(const char *p)
-{
-    const char *end = p + 1, *close;
-    token_kind kind = TOK_PUNCT;
-
-    if (*p == '\0')
-        return (token){TOK_END, p, 0};
-    if (isspace((unsigned char)*p)) {
-        kind = TOK_SPACE;
-        while (isspace((unsigned char)*end))
-            end++;
-    } else if (*p == '`' || *p == '\'' || *p == '"') {
-        kind = *p == '`' ? TOK_NAME : TOK_STRING;
-        end = skip_quoted(p);
-    } else if (strncmp(p, "/*!", 3) == 0 || strncmp(p, "/*M!", 4) == 0) {
-        kind = TOK_OPEN;
-        end = skip_comment_open(p);
-    } else if (strncmp(p, "*/", 2) == 0) {
-        kind = TOK_CLOSE;
-        end = p + 2;
-    } else if (strncmp(p, "/*", 2) == 0) {
-        kind = TOK_COMMENT;
-        close = strstr(p + 2, "*/");
-        end = close != NULL ? close + 2 : p + strlen(p);
-    } else if (is_word_byte(*p) && *p != '.') {
-        kind = TOK_WORD;
-        while (is_word_byte(*end))
-            end++;
-    }
-    return (token){kind, p, (size_t)(end - p)};
-}
-
-static token *cut(const char *text)
-{
-    size_t count = 0, cap = 64;
-    token *tokens = gf_malloc(cap * sizeof(*tokens));
-
-    for (const char *p = text;; p += tokens[count++].len) {
-        if (count == cap)
-            tokens = gf_realloc(tokens, (cap *= 2) * sizeof(*tokens));
-        tokens[count] = next_token(p);
-        if (tokens[count].kind == TOK_END)
-            return tokens;
-    }
-}
-
-static bool is_word(const token *k, const char *word)
-{
-    return k->kind == TOK_WORD && k->len == strlen(word) && strncasecmp(k->text, word, k->len) == 0;
-}
-
-static bool is_punct(const token *k, char c)
-{
-    return k->kind == TOK_PUNCT && *k->text == c;
-}
+/* ---- tokens ---- */
 
 /* Index of the next token at or after `from` that is not a space. */
 static size_t solid(const struct rewrite *r, size_t from)
 {
-    while (r->tokens[from].kind == TOK_SPACE)
+    while (r->tokens[from].kind == GF_TOK_SPACE)
         from++;
     return from;
 }
@@ -146,17 +44,17 @@ static size_t solid(const struct rewrite *r, size_t from)
 /* The one behind it; the end stays the end. */
 static size_t behind(const struct rewrite *r, size_t at)
 {
-    return r->tokens[at].kind == TOK_END ? at : solid(r, at + 1);
+    return r->tokens[at].kind == GF_TOK_END ? at : solid(r, at + 1);
 }
 
 /* Do the words of `phrase` stand at `from`, however they are spaced? *end is behind them. */
 static bool matches(const struct rewrite *r, size_t from, const char *phrase, size_t *end)
 {
     while (*phrase != '\0') {
-        const token *k = &r->tokens[from = solid(r, from)];
+        const gf_tok *k = &r->tokens[from = solid(r, from)];
         size_t len = strcspn(phrase, " ");
 
-        if (k->kind != TOK_WORD || k->len != len || strncasecmp(k->text, phrase, len) != 0)
+        if (k->kind != GF_TOK_WORD || k->len != len || strncasecmp(k->text, phrase, len) != 0)
             return false;
         from++;
         phrase += len + (phrase[len] == ' ');
@@ -165,19 +63,7 @@ static bool matches(const struct rewrite *r, size_t from, const char *phrase, si
     return true;
 }
 
-static char *unquote(const token *k)
-{
-    char *name = gf_malloc(k->len + 1), *to = name;
-
-    for (size_t i = 1; i + 1 < k->len; i++) {
-        *to++ = k->text[i];
-        i += k->text[i] == '`';
-    }
-    *to = '\0';
-    return name;
-}
-
-static void copy(struct rewrite *r, const token *k)
+static void copy(struct rewrite *r, const gf_tok *k)
 {
     gf_buf_add(&r->out, k->text, k->len);
 }
@@ -259,10 +145,10 @@ static bool write_collation(struct rewrite *r, const char *name, gf_error *err)
    as well. Left out, it is the table's again: the same column, and the same text. */
 static bool is_inherited(const struct rewrite *r, size_t name)
 {
-    const token *k = &r->tokens[name];
+    const gf_tok *k = &r->tokens[name];
 
     return r->source->flavor == GF_FLAVOR_MYSQL && !to_mariadb(r) && r->column != NULL && r->depth == 1 &&
-           !r->charset_named && r->t->collation != NULL && is_word(k, r->t->collation);
+           !r->charset_named && r->t->collation != NULL && gf_tok_is(k, r->t->collation);
 }
 
 /* COLLATE [=] name */
@@ -277,11 +163,11 @@ static bool on_collate(struct rewrite *r, gf_error *err)
         r->at = name + 1;
         return true;
     }
-    if (is_punct(&r->tokens[name], '='))
+    if (gf_tok_punct(&r->tokens[name], '='))
         name = behind(r, name);
     for (; r->at < name; r->at++)
         copy(r, &r->tokens[r->at]);
-    if (r->tokens[name].kind != TOK_WORD)
+    if (r->tokens[name].kind != GF_TOK_WORD)
         return true;
     text = gf_strndup(r->tokens[name].text, r->tokens[name].len);
     ok = write_collation(r, text, err);
@@ -298,12 +184,12 @@ static bool write_charset(struct rewrite *r, size_t name, gf_error *err)
     bool same = strcmp(r->source->version_text, r->target->version_text) == 0;
 
     r->charset_named = true;
-    if (is_punct(&r->tokens[name], '='))
+    if (gf_tok_punct(&r->tokens[name], '='))
         name = behind(r, name);
-    for (; r->at <= name && r->tokens[r->at].kind != TOK_END; r->at++)
+    for (; r->at <= name && r->tokens[r->at].kind != GF_TOK_END; r->at++)
         copy(r, &r->tokens[r->at]);
     /* Deeper in parentheses it is a CAST of some expression. */
-    if (implied == NULL || r->depth > 1 || is_word(&r->tokens[solid(r, r->at)], "COLLATE"))
+    if (implied == NULL || r->depth > 1 || gf_tok_is(&r->tokens[solid(r, r->at)], "COLLATE"))
         return true;
     if (same && mapped(r, implied) == implied)
         return true;
@@ -351,12 +237,12 @@ static bool on_references(struct rewrite *r, gf_error *err)
     (void)err;
     for (; r->at < first; r->at++)
         copy(r, &r->tokens[r->at]);
-    if (r->tokens[first].kind != TOK_NAME)
+    if (r->tokens[first].kind != GF_TOK_NAME)
         return true;
-    if (is_punct(&r->tokens[dot], '.') && r->tokens[behind(r, dot)].kind == TOK_NAME)
+    if (gf_tok_punct(&r->tokens[dot], '.') && r->tokens[behind(r, dot)].kind == GF_TOK_NAME)
         second = behind(r, dot);
-    db = second != 0 ? unquote(&r->tokens[first]) : gf_strdup(r->t->db);
-    name = unquote(&r->tokens[second != 0 ? second : first]);
+    db = second != 0 ? gf_tok_unquote(&r->tokens[first]) : gf_strdup(r->t->db);
+    name = gf_tok_unquote(&r->tokens[second != 0 ? second : first]);
     write_reference(r, db, name);
     free(db);
     free(name);
@@ -377,12 +263,13 @@ static size_t default_end(const struct rewrite *r, size_t from)
     size_t paren = behind(r, from);
     int depth = 0;
 
-    if (r->tokens[from].kind == TOK_WORD && r->tokens[from].text[0] == '_' && r->tokens[from + 1].kind == TOK_STRING)
+    if (r->tokens[from].kind == GF_TOK_WORD && r->tokens[from].text[0] == '_' &&
+        r->tokens[from + 1].kind == GF_TOK_STRING)
         return from + 2;
-    if (r->tokens[from].kind != TOK_WORD || !is_punct(&r->tokens[paren], '('))
+    if (r->tokens[from].kind != GF_TOK_WORD || !gf_tok_punct(&r->tokens[paren], '('))
         return from + 1;
-    for (from = paren; r->tokens[from].kind != TOK_END; from++) {
-        depth += is_punct(&r->tokens[from], '(') - is_punct(&r->tokens[from], ')');
+    for (from = paren; r->tokens[from].kind != GF_TOK_END; from++) {
+        depth += gf_tok_punct(&r->tokens[from], '(') - gf_tok_punct(&r->tokens[from], ')');
         if (depth == 0)
             return from + 1;
     }
@@ -393,12 +280,13 @@ static size_t default_end(const struct rewrite *r, size_t from)
 static bool on_default(struct rewrite *r, gf_error *err)
 {
     size_t value = behind(r, r->at), end = default_end(r, value);
-    const token *k = &r->tokens[value];
-    bool call = k->kind == TOK_WORD && end > value + 1 && k->text[0] != '_';
+    const gf_tok *k = &r->tokens[value];
+    bool call = k->kind == GF_TOK_WORD && end > value + 1 && k->text[0] != '_';
     bool wrap = r->column != NULL && !to_mariadb(r) && r->source->flavor == GF_FLAVOR_MARIADB;
 
     (void)err;
-    wrap = wrap && k->kind != TOK_END && !is_punct(k, '(') && !is_word(k, "NULL") && !is_word(k, "current_timestamp");
+    wrap = wrap && k->kind != GF_TOK_END && !gf_tok_punct(k, '(') && !gf_tok_is(k, "NULL") &&
+           !gf_tok_is(k, "current_timestamp");
     wrap = wrap && (call || wants_expression(r->column->type));
     for (; r->at < value; r->at++)
         copy(r, &r->tokens[r->at]);
@@ -411,7 +299,7 @@ static bool on_default(struct rewrite *r, gf_error *err)
     return true;
 }
 
-static bool is_ascii(const token *k)
+static bool is_ascii(const gf_tok *k)
 {
     for (size_t i = 0; i < k->len; i++)
         if ((unsigned char)k->text[i] >= 0x80)
@@ -426,7 +314,7 @@ static bool is_ascii(const token *k)
  */
 static bool on_introducer(struct rewrite *r, gf_error *err)
 {
-    const token *k = &r->tokens[r->at], *text = k + 1;
+    const gf_tok *k = &r->tokens[r->at], *text = k + 1;
     bool same = is_ascii(text) || strncmp(k->text, "_utf8", 5) == 0;
 
     if (!to_mariadb(r) || memchr(text->text, '\\', text->len) == NULL) {
@@ -469,11 +357,11 @@ static bool on_key(struct rewrite *r, gf_error *err)
 {
     size_t at = behind(r, r->at);
 
-    if (r->tokens[at].kind == TOK_NAME)
+    if (r->tokens[at].kind == GF_TOK_NAME)
         at = behind(r, at);
-    if (to_mariadb(r) && r->column == NULL && r->depth == 1 && !r->behind && is_punct(&r->tokens[at], '('))
-        for (const token *k = &r->tokens[at]; k->kind != TOK_END && !is_punct(k, ')'); k++)
-            if ((is_punct(k, '(') || is_punct(k, ',')) && is_punct(k + 1, '('))
+    if (to_mariadb(r) && r->column == NULL && r->depth == 1 && !r->behind && gf_tok_punct(&r->tokens[at], '('))
+        for (const gf_tok *k = &r->tokens[at]; k->kind != GF_TOK_END && !gf_tok_punct(k, ')'); k++)
+            if ((gf_tok_punct(k, '(') || gf_tok_punct(k, ',')) && gf_tok_punct(k + 1, '('))
                 return refuse(r, err, "KEY", 3, "MariaDB has no keys over expressions");
     copy(r, &r->tokens[r->at++]);
     return true;
@@ -514,20 +402,20 @@ static const struct {
    of engine options. */
 static size_t option_end(const struct rewrite *r, size_t from, const char *name)
 {
-    const token *k = &r->tokens[from];
+    const gf_tok *k = &r->tokens[from];
     size_t end;
 
-    if (k->kind == TOK_NAME && r->behind && k->len == strlen(name) + 2 &&
+    if (k->kind == GF_TOK_NAME && r->behind && k->len == strlen(name) + 2 &&
         strncasecmp(k->text + 1, name, strlen(name)) == 0)
         end = from + 1;
     else if (!matches(r, from, name, &end))
         return 0;
     end = solid(r, end);
-    if (is_punct(&r->tokens[end], '='))
+    if (gf_tok_punct(&r->tokens[end], '='))
         end = behind(r, end);
-    else if (r->tokens[end].kind != TOK_STRING && r->tokens[end].kind != TOK_NAME)
+    else if (r->tokens[end].kind != GF_TOK_STRING && r->tokens[end].kind != GF_TOK_NAME)
         return 0;
-    return r->tokens[end].kind == TOK_END ? end : end + 1;
+    return r->tokens[end].kind == GF_TOK_END ? end : end + 1;
 }
 
 static bool drop_option(struct rewrite *r)
@@ -581,7 +469,7 @@ static const struct {
     {0, "COMPRESSED", "", NULL}, /* MariaDB's compressed columns: storage */
 };
 
-static bool target_reads(const struct rewrite *r, const token *open)
+static bool target_reads(const struct rewrite *r, const gf_tok *open)
 {
     bool only_mariadb = open->text[2] == 'M';
     unsigned version = (unsigned)strtoul(open->text + (only_mariadb ? 4 : 3), NULL, 10);
@@ -595,11 +483,11 @@ static bool target_reads(const struct rewrite *r, const token *open)
 
 static bool replace_comment(struct rewrite *r, gf_error *err)
 {
-    const token *open = &r->tokens[r->at];
+    const gf_tok *open = &r->tokens[r->at];
     unsigned version = (unsigned)strtoul(open->text + (open->text[2] == 'M' ? 4 : 3), NULL, 10);
     size_t close = r->at + 1, end;
 
-    while (r->tokens[close].kind != TOK_CLOSE && r->tokens[close].kind != TOK_END)
+    while (r->tokens[close].kind != GF_TOK_CLOSE && r->tokens[close].kind != GF_TOK_END)
         close++;
     for (size_t i = 0; i < sizeof(skipped_comments) / sizeof(skipped_comments[0]); i++) {
         if ((skipped_comments[i].version != 0 && skipped_comments[i].version != version) ||
@@ -611,7 +499,7 @@ static bool replace_comment(struct rewrite *r, gf_error *err)
         if (*skipped_comments[i].instead == '\0')
             trim(r);
         gf_buf_str(&r->out, skipped_comments[i].instead);
-        r->at = r->tokens[close].kind == TOK_END ? close : close + 1;
+        r->at = r->tokens[close].kind == GF_TOK_END ? close : close + 1;
         return true;
     }
     return refuse(r, err, open->text, (size_t)(r->tokens[close].text - open->text) + r->tokens[close].len,
@@ -635,9 +523,9 @@ static const struct {
     {"KEY", on_key},
 };
 
-static const gf_column *find_column(const gf_table *t, const token *k)
+static const gf_column *find_column(const gf_table *t, const gf_tok *k)
 {
-    char *name = unquote(k);
+    char *name = gf_tok_unquote(k);
     const gf_column *found = NULL;
 
     for (unsigned i = 0; i < t->column_count && found == NULL; i++)
@@ -648,20 +536,20 @@ static const gf_column *find_column(const gf_table *t, const token *k)
 }
 
 /* Where in the text are we? */
-static void track(struct rewrite *r, const token *k)
+static void track(struct rewrite *r, const gf_tok *k)
 {
-    if (k->kind == TOK_SPACE)
+    if (k->kind == GF_TOK_SPACE)
         return;
     if (r->item) {
-        r->column = k->kind == TOK_NAME ? find_column(r->t, k) : NULL;
+        r->column = k->kind == GF_TOK_NAME ? find_column(r->t, k) : NULL;
         r->charset_named = false;
     }
     r->item = false;
-    if (is_punct(k, '('))
+    if (gf_tok_punct(k, '('))
         r->item = r->depth++ == 0 && !r->behind;
-    else if (is_punct(k, ')') && --r->depth == 0)
+    else if (gf_tok_punct(k, ')') && --r->depth == 0)
         r->behind = true;
-    else if (is_punct(k, ','))
+    else if (gf_tok_punct(k, ','))
         r->item = r->depth == 1 && !r->behind;
     if (r->behind)
         r->column = NULL;
@@ -669,14 +557,14 @@ static void track(struct rewrite *r, const token *k)
 
 static bool handle_word(struct rewrite *r, gf_error *err)
 {
-    const token *k = &r->tokens[r->at];
+    const gf_tok *k = &r->tokens[r->at];
 
     if (!check_refused(r, err))
         return false;
-    if (k->text[0] == '_' && k[1].kind == TOK_STRING)
+    if (k->text[0] == '_' && k[1].kind == GF_TOK_STRING)
         return on_introducer(r, err);
     for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++)
-        if (is_word(k, handlers[i].word))
+        if (gf_tok_is(k, handlers[i].word))
             return handlers[i].handle(r, err);
     copy(r, k);
     r->at++;
@@ -685,14 +573,14 @@ static bool handle_word(struct rewrite *r, gf_error *err)
 
 static bool step(struct rewrite *r, gf_error *err)
 {
-    const token *k = &r->tokens[r->at];
+    const gf_tok *k = &r->tokens[r->at];
 
     track(r, k);
-    if (k->kind == TOK_OPEN && !target_reads(r, k))
+    if (k->kind == GF_TOK_OPEN && !target_reads(r, k))
         return replace_comment(r, err);
-    if ((k->kind == TOK_WORD || k->kind == TOK_NAME) && drop_option(r))
+    if ((k->kind == GF_TOK_WORD || k->kind == GF_TOK_NAME) && drop_option(r))
         return true;
-    if (k->kind == TOK_WORD)
+    if (k->kind == GF_TOK_WORD)
         return handle_word(r, err);
     copy(r, k);
     r->at++;
@@ -704,7 +592,7 @@ static bool write_head(struct rewrite *r, gf_error *err)
 {
     size_t end;
 
-    if (!matches(r, 0, "CREATE TABLE", &end) || r->tokens[end = solid(r, end)].kind != TOK_NAME)
+    if (!matches(r, 0, "CREATE TABLE", &end) || r->tokens[end = solid(r, end)].kind != GF_TOK_NAME)
         return gf_fail(err, GF_ERR_DATA, "create %s: the source's SHOW CREATE TABLE does not begin with CREATE TABLE",
                        r->t->label);
     gf_buf_str(&r->out, "CREATE TABLE ");
@@ -741,9 +629,9 @@ bool gf_target_create_sql(char **out, const gf_table *t, const gf_config *config
     bool ok;
 
     assert(t->create_sql != NULL);
-    r.tokens = cut(t->create_sql);
+    r.tokens = gf_tok_cut(t->create_sql);
     ok = check_kinds(&r, err) && write_head(&r, err);
-    while (ok && r.tokens[r.at].kind != TOK_END)
+    while (ok && r.tokens[r.at].kind != GF_TOK_END)
         ok = step(&r, err);
     if (ok)
         *out = gf_strdup(gf_buf_cstr(&r.out));
