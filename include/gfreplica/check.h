@@ -11,6 +11,7 @@ typedef struct {
     gf_buf problems; /* lines: what is wrong, where, what to do; empty = may start */
     gf_buf warnings; /* lines: worth knowing */
     unsigned problem_count, warning_count;
+    bool may_alter; /* on the target: every table whose indexes are better built later (gf_deferral_pays) */
 } gf_check_report;
 
 /* Reads only. source and target are GF_CONN_PLAIN; tables is the loaded catalog; resuming leaves out what only a

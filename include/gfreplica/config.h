@@ -31,6 +31,12 @@ typedef enum {
     GF_DDL_STOP   /* they stop the run */
 } gf_ddl_mode;
 
+typedef enum {
+    GF_DEFER_AUTO, /* of large tables */
+    GF_DEFER_ALWAYS,
+    GF_DEFER_NEVER
+} gf_defer;
+
 typedef struct {
     char *role; /* "source", "target", "source primary": for messages */
     char *host; /* owned like all strings here; NULL with a socket */
@@ -84,7 +90,8 @@ typedef struct {
     unsigned range_rows;            /* tables larger than this are split into ranges */
     unsigned max_source_load;       /* sessions running on the source beyond which the copy slows down; 0 = any */
     gf_copy_method copy_method;
-    gf_ddl_mode ddl;       /* of selected tables */
+    gf_ddl_mode ddl; /* of selected tables */
+    gf_defer defer_indexes;
     bool allow_existing;   /* AllowExistingTargetTable */
     bool allow_statements; /* statement-format changes of unselected tables do not stop the run */
     bool lock_keyless;     /* MySQL: FLUSH TABLES t WITH READ LOCK for keyless tables is allowed */

@@ -72,6 +72,7 @@ typedef struct {
     char control[300]; /* where its HTTP port listens, "" if none */
 
     /* progress, for status */
+    uint64_t indexed_tables, deferred_tables; /* of this attempt's tables whose indexes are built after the rows */
     uint64_t rows_copied, rows_estimate, changes_applied, transactions_applied;
     double rows_per_second;
     double lag_seconds; /* < 0: not known */

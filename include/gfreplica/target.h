@@ -36,6 +36,10 @@ typedef struct {
 } gf_marker_schema;
 
 typedef struct {
+    char *db, *name; /* owned: source names of a table */
+} gf_marker_table;
+
+typedef struct {
     bool exists;     /* the job is known to the marker */
     bool of_another; /* but it is another configuration's (never after gf_marker_claim) */
     char source_identity[128];
@@ -51,6 +55,9 @@ typedef struct {
     gf_buf pending;            /* owned: the DDL that was about to run, as src/job/barrier.c writes it; empty: none */
     gf_marker_schema *schemas; /* owned: of all tables that DDL has ever touched */
     size_t schema_count;
+    gf_marker_table
+        *deferred; /* owned: may lack indexes that are built after the rows; also of a job that has not begun */
+    size_t deferred_count;
 } gf_marker_content;
 
 /* Creates database and tables if missing. CONFIG error when grants do not allow it. config stays borrowed. */
@@ -62,6 +69,12 @@ GF_MUST_CHECK bool gf_marker_claim(gf_marker_content *out, gf_marker *m, MYSQL *
 /* First start (rule S6): job row, `slots` slot rows, start position, before any row is written. */
 GF_MUST_CHECK bool gf_marker_begin(gf_marker *m, MYSQL *target, const char *source_identity, const gf_position *start,
                                    unsigned slots, gf_error *err);
+/* Before gf_marker_begin, which leaves them, and before they are made: these tables, and no others, are made without
+   some of their indexes. */
+GF_MUST_CHECK bool gf_marker_defer(gf_marker *m, MYSQL *target, const gf_table *const *tables, size_t count,
+                                   gf_error *err);
+/* The table has all its indexes. From any thread with a connection of its own. */
+GF_MUST_CHECK bool gf_marker_built(const gf_marker *m, MYSQL *target, const gf_table *t, gf_error *err);
 /* Insert range rows in one transaction; idempotent, DATA error when there are others. The ranges may be of many tables
    (t is not looked at): one call for thousands of small tables is what is fast. */
 GF_MUST_CHECK bool gf_marker_add_ranges(gf_marker *m, MYSQL *target, const gf_table *t, const gf_range *const *ranges,
@@ -107,10 +120,33 @@ void gf_marker_range_drop_sql(gf_buf *out, const gf_marker *m, const gf_range *r
    foreign keys to renamed tables follow. Owned by the caller. */
 GF_MUST_CHECK bool gf_target_create_sql(char **out, const gf_table *t, const gf_config *config,
                                         const gf_server_info *source, const gf_server_info *target, gf_error *err);
-/* Create databases and tables; an existing non-empty table is refused unless allowed. */
+/*
+ * Indexes that are built after the rows: plain keys over columns that nothing needs before (src/target/defer.c).
+ * Set up by one thread, then only read. Config and infos are borrowed; the tables are all that are moved.
+ */
+typedef struct gf_deferral gf_deferral;
+gf_deferral *gf_deferral_new(const gf_config *config, const gf_server_info *source, const gf_server_info *target,
+                             const gf_table *const *tables, size_t count);
+void gf_deferral_free(gf_deferral *d); /* NULL is fine */
+/* By the configuration, and by the table's size and kind: its indexes, if it has such ones, are better built later. */
+bool gf_deferral_pays(const gf_config *config, const gf_table *t);
+/* How many the table has. */
+GF_MUST_CHECK bool gf_deferral_count(unsigned *count, const gf_deferral *d, const gf_table *t, gf_error *err);
+/* gf_target_create_sql without them. Owned by the caller. */
+GF_MUST_CHECK bool gf_deferral_create_sql(char **out, const gf_deferral *d, const gf_table *t, gf_error *err);
+/* Finishes the table: builds, in one ALTER, what it lacks of them, and waits for an ALTER that an earlier run has left
+   behind. Runs for as long as that takes; break the link to interrupt it. target: GF_CONN_PLAIN. STOPPED when *stop. */
+GF_MUST_CHECK bool gf_deferral_build(MYSQL *target, const gf_deferral *d, const gf_table *t, const atomic_bool *stop,
+                                     gf_error *err);
+
+/* missing[i]: the target has no table by the name of tables[i], in whatever case. */
+GF_MUST_CHECK bool gf_target_missing(bool *missing, MYSQL *target, const gf_config *config,
+                                     const gf_table *const *tables, size_t count, gf_error *err);
+/* Create databases and tables; an existing non-empty table is refused unless allowed. deferral NULL: with all indexes;
+   else tables[i] is made without those to be built later where deferred[i]. */
 GF_MUST_CHECK bool gf_target_create(MYSQL *target, const gf_config *config, const gf_server_info *source,
                                     const gf_server_info *info, const gf_table *const *tables, size_t count,
-                                    gf_error *err);
+                                    const gf_deferral *deferral, const bool *deferred, gf_error *err);
 
 /* Cutover: raise the target's AUTO_INCREMENT counters to the source's where they are lower (rows that were deleted
    since count there). Both connections are GF_CONN_PLAIN; may be repeated. */

@@ -132,6 +132,7 @@ static const struct {
     {1614, GF_ERR_RETRY},  /* ER_XA_RBDEADLOCK */
     {1792, GF_ERR_RETRY},  /* ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION */
     {1836, GF_ERR_RETRY},  /* ER_READ_ONLY_MODE */
+    {1878, GF_ERR_RETRY},  /* ER_TEMP_FILE_WRITE_FAILURE: disk full while an index is sorted */
     {1927, GF_ERR_RETRY},  /* ER_CONNECTION_KILLED (MariaDB) */
     {1969, GF_ERR_RETRY},  /* ER_STATEMENT_TIMEOUT (MariaDB) */
     {3024, GF_ERR_RETRY},  /* ER_QUERY_TIMEOUT */

@@ -169,6 +169,8 @@ static const gf_field state_fields[] = {
     STATE(F_BOOL, resumable),
     STATE(F_INT, pid),
     STATE_TEXT(control),
+    STATE(F_U64, indexed_tables),
+    STATE(F_U64, deferred_tables),
     STATE(F_U64, rows_copied),
     STATE(F_U64, rows_estimate),
     STATE(F_U64, changes_applied),

@@ -20,6 +20,7 @@
 static const char *const tls_modes[] = {"preferred", "off", "required", "verify-ca", "verify-identity", NULL};
 static const char *const ddl_modes[] = {"apply", "stop", NULL};
 static const char *const copy_methods[] = {"auto", "load", "insert", NULL};
+static const char *const defer_choices[] = {"auto", "always", "never", NULL};
 /* As gf_log_level; behind them names that only other loggers know, settled by settle.c. */
 static const char *const log_levels[] = {"error", "warn", "info", "debug", "panic", "fatal", "trace", "warning", NULL};
 static const char *const log_backends[] = {"logrus", "zerolog", NULL};
@@ -205,6 +206,10 @@ const cli_option cli_options[] = {
      .section = SECTION_COPY, .choices = copy_methods,
      .help = "how copied rows are written: LOAD DATA LOCAL, which costs the target a third less and needs its"
              " local_infile=ON, or multi-row REPLACE; auto takes what the target allows"},
+    {.flag = "defer-indexes", .json = "DeferIndexes", .type = OPT_CHOICE, .initial = "auto",
+     .offset = CONF(defer_indexes), .section = SECTION_COPY, .choices = defer_choices,
+     .help = "a table that the job makes gets its indexes that are not unique after its rows, in one ALTER TABLE beside"
+             " the stream; auto: tables of 100,000 rows or 64 MiB and more"},
     {.flag = "lock-keyless-tables", .json = "LockKeylessTables", .type = OPT_BOOL, .offset = CONF(lock_keyless),
      .section = SECTION_COPY,
      .help = "MySQL: tables without a usable key may be locked (FLUSH TABLES ... WITH READ LOCK) while they are read"},

@@ -338,6 +338,8 @@ static void add_ours(gf_buf *out, const gf_state *s)
     gf_jline_bool(out, "Running", gf_status_alive(s));
     gf_jline_int(out, "Pid", s->pid);
     gf_jline_bool(out, "Paused", s->paused);
+    gf_jline_uint(out, "DeferredTableCount", s->deferred_tables);
+    gf_jline_uint(out, "IndexedTableCount", s->indexed_tables);
     gf_jline_bool(out, "Resumable", s->stage != GF_STAGE_DONE && (s->resumable || s->cause[0] == '\0'));
     gf_jline_text(out, "Cause", s->cause);
     add_where(out, "Position", "GTIDs", &s->position);

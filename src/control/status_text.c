@@ -80,6 +80,9 @@ static void add_stage(gf_buf *out, const gf_state *s)
         gf_buf_str(out, ", paused");
     if (s->stage == GF_STAGE_COPYING && s->rows_estimate > 0 && s->rows_copied <= s->rows_estimate)
         gf_buf_printf(out, ", about %.0f %%", 100 * (double)s->rows_copied / (double)s->rows_estimate);
+    if (s->indexed_tables < s->deferred_tables)
+        gf_buf_printf(out, ", indexes built of %" PRIu64 " of %" PRIu64 " tables", s->indexed_tables,
+                      s->deferred_tables);
     if (s->lag_seconds >= 0) {
         gf_buf_str(out, ", lag ");
         add_duration(out, s->lag_seconds);

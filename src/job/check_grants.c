@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "check_parts.h"
+#include "gfreplica/target.h"
 
 /* The server's refusals for lack of a grant. */
 enum {
@@ -428,13 +429,23 @@ static bool has_counters(const gf_check *c, size_t first, size_t end)
     return false;
 }
 
+static bool wants_indexes_later(const gf_check *c, size_t first, size_t end)
+{
+    for (size_t i = first; i < end; i++)
+        if (gf_deferral_pays(c->config, c->tables[i]))
+            return true;
+    return false;
+}
+
 /* Else it is for cases that may not come. */
 static bool is_needed(const gf_check *c, purpose p, size_t first, size_t end)
 {
     switch (p) {
     case FOR_ROWS: return true;
     case FOR_FOREIGN_KEYS: return has_foreign_keys(c, first, end);
-    case FOR_COUNTERS: return has_counters(c, first, end); /* the cutover raises them */
+    case FOR_COUNTERS: /* the cutover raises them */
+        return has_counters(c, first, end) ||
+               (c->config->defer_indexes == GF_DEFER_ALWAYS && wants_indexes_later(c, first, end));
     case FOR_LATER: break;
     }
     return false;
@@ -485,6 +496,16 @@ static void check_target_databases(gf_check *c)
         missing_on_target(c, c->tables[first]->target_db, first, i, false);
         first = i;
     }
+}
+
+/* ALTER adds indexes; INDEX is for CREATE INDEX alone. */
+static void check_alter(gf_check *c)
+{
+    c->report->may_alter = true;
+    for (size_t i = 0; i < c->table_count; i++)
+        if (gf_deferral_pays(c->config, c->tables[i]) &&
+            !gf_grants_have(&c->target_grants, "ALTER", c->tables[i]->target_db, c->tables[i]->target_name))
+            c->report->may_alter = false;
 }
 
 /* Of databases whose tables the source does not show yet, so that both sides' grants are told at once. */
@@ -641,6 +662,7 @@ bool gf_check_grants(gf_check *c, gf_error *err)
     if (!check_source(c, err))
         return false;
     check_target_databases(c);
+    check_alter(c);
     check_unseen_databases(c);
     check_objects(c);
     check_marker(c);

@@ -7,6 +7,7 @@
  *   barrier.c   DDL, repeated on the target, with barrier_*.c; ddl_session.c the session in which it runs
  *   definitions.c both servers' definitions compared
  *   import.c    a state given with the command: does it fit, and what does it say of each table
+ *   indexes.c   indexes that are built after the rows
  *   pipeline.c  the threads of one attempt: start, watch, stop; rule K
  *   cutover.c   the end position, callbacks, what is done after the last change
  *   receiving.c the relay and the receiver, which outlive the attempts; receiving alone
@@ -24,6 +25,7 @@
 #include "gfreplica/receiver.h"
 #include "gfreplica/target.h"
 #include "gfreplica/thread.h"
+#include "indexes.h"
 #include "stream.h"
 
 /* Where the snapshot of a keyless table was taken (rule K). */
@@ -68,6 +70,11 @@ struct gf_job {
     struct snapshot *snapshots; /* owned; written before the stream starts, then only read */
     size_t snapshot_count;
 
+    bool may_alter;            /* preflight: the target's grants let us build indexes later */
+    gf_deferral *deferral;     /* owned; NULL while no table may lack indexes */
+    const gf_table **deferred; /* owned list: tables that may lack some when the attempt begins */
+    size_t deferred_count;
+
     atomic_uint stop_requests;
     atomic_bool cutover_requested;
 
@@ -87,6 +94,7 @@ struct pipeline {
     gf_barrier *barrier; /* owned; NULL: DDL stops the run */
     gf_applier *applier;
     gf_copier *copier;
+    gf_indexes *indexes; /* NULL: no table lacks any */
     uint64_t next_poll_ms, next_save_ms, next_rate_ms, next_callback_ms, next_state_ms, next_line_ms;
     gf_stage saved_stage;    /* as in the last checkpoint */
     bool saved_request;      /* and cutover_requested */
@@ -111,6 +119,7 @@ GF_MUST_CHECK bool gf_start_position(gf_job *j, gf_error *err); /* every attempt
 void gf_start_disconnect(gf_job *j);
 void gf_start_snapshot(gf_job *j, const gf_table *t, const char *file, uint64_t offset); /* rule K */
 void gf_start_forget_xas(gf_job *j);
+void gf_start_forget_deferred(gf_job *j);
 
 /* ---- receiving.c ---- */
 GF_MUST_CHECK bool gf_receiving_open(gf_job *j, gf_error *err);

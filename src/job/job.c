@@ -50,6 +50,7 @@ void gf_job_free(gf_job *j)
     free(j->snapshots);
     gf_buf_free(&j->pending_ddl);
     gf_start_forget_xas(j);
+    gf_start_forget_deferred(j);
     pthread_cond_destroy(&j->changed);
     pthread_mutex_destroy(&j->lock);
     free(j);

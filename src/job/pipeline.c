@@ -223,6 +223,21 @@ static bool start_copier(struct pipeline *p, gf_error *err)
     return gf_copier_start(&p->copier, &opt, err);
 }
 
+static bool start_indexes(struct pipeline *p, gf_error *err)
+{
+    gf_job *j = p->job;
+    const gf_indexes_options opt = {
+        .config = j->config,
+        .deferral = j->deferral,
+        .marker = j->marker,
+        .plan = j->plan,
+        .tables = j->deferred,
+        .count = j->deferred_count,
+    };
+
+    return gf_indexes_start(&p->indexes, &opt, err);
+}
+
 /* Replays after a start may meet rows that are newer than the replayed change: until they are behind us, what a
    statement touches proves nothing. */
 static bool start_exactness(struct pipeline *p, gf_error *err)
@@ -234,7 +249,7 @@ static bool start(struct pipeline *p, gf_error *err)
 {
     make_barrier(p);
     return start_applier(p, err) && copy_keyless(p, err) && start_exactness(p, err) && start_stream(p, err) &&
-           start_copier(p, err);
+           start_copier(p, err) && start_indexes(p, err);
 }
 
 /* Order matters: first nobody waits any more, then the threads are joined; who calls another ends before it. */
@@ -246,11 +261,14 @@ static void stop(struct pipeline *p)
         gf_stream_stop(p->stream);
     if (p->applier != NULL)
         gf_applier_stop(p->applier);
+    gf_indexes_stop(p->indexes);
     gf_stream_join(p->stream);
     gf_applier_join(p->applier); /* its writers tell the copier of chunks until they end */
     p->applier = NULL;
     gf_copier_join(p->copier); /* and the copier uses the stream's merger until it ends */
     p->copier = NULL;
+    gf_indexes_join(p->indexes);
+    p->indexes = NULL;
     gf_stream_free(p->stream);
     p->stream = NULL;
     gf_barrier_free(p->barrier);
@@ -268,7 +286,8 @@ static bool failed(struct pipeline *p, gf_error *err)
 {
     /* A writer's error is the cause where the stream merely could not hand over. */
     return gf_applier_failed(p->applier, err) || gf_stream_failed(p->stream, err) ||
-           (p->copier != NULL && gf_copier_failed(p->copier, err)) || gf_receiving_failed(p->job, err);
+           (p->copier != NULL && gf_copier_failed(p->copier, err)) || gf_indexes_failed(p->indexes, err) ||
+           gf_receiving_failed(p->job, err);
 }
 
 static bool applied(gf_job *j, const gf_position *pos)
@@ -281,13 +300,29 @@ static bool applied(gf_job *j, const gf_position *pos)
     return yes;
 }
 
-/* The copy is complete when every chunk is committed, the marker has passed what was scheduled then, and replays are
+/* True when no table lacks an index any more. */
+static bool look_at_indexes(struct pipeline *p)
+{
+    gf_job *j = p->job;
+    size_t done, total;
+
+    gf_indexes_look(p->indexes);
+    gf_indexes_count(p->indexes, &done, &total);
+    pthread_mutex_lock(&j->lock);
+    j->state.indexed_tables = done;
+    j->state.deferred_tables = total;
+    pthread_mutex_unlock(&j->lock);
+    return done == total;
+}
+
+/* The copy is complete when every chunk is committed and every index built, the marker has passed what was scheduled then, and replays are
    behind us (rule C2: a chunk cannot claim a row that was deleted before it was read, so until that DELETE is committed
    a reader of the target may see it gone too early). From here on the target shows the source's history, and affected
    rows must be what the stream promises. */
 static void complete_copy(struct pipeline *p)
 {
-    if (p->copy_complete || !gf_plan_done(p->job->plan) || !gf_merger_idle(gf_stream_merger(p->stream)))
+    if (p->copy_complete || !look_at_indexes(p) || !gf_plan_done(p->job->plan) ||
+        !gf_merger_idle(gf_stream_merger(p->stream)))
         return;
     if (p->copied_at.file[0] == '\0')
         gf_stream_scheduled(p->stream, &p->copied_at);

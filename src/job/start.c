@@ -361,6 +361,7 @@ static bool preflight(gf_job *j, gf_error *err)
         return false;
     gf_log_lines(GF_LOG_WARN, &report.warnings);
     gf_log_lines(GF_LOG_ERROR, &report.problems);
+    j->may_alter = report.may_alter;
     ok = report.problem_count == 0 || gf_fail(err, GF_ERR_CONFIG, "preflight found %u problem%s, listed above",
                                               report.problem_count, report.problem_count == 1 ? "" : "s");
     gf_check_free(&report);
@@ -529,6 +530,15 @@ void gf_start_forget_xas(gf_job *j)
     j->xa_count = 0;
 }
 
+void gf_start_forget_deferred(gf_job *j)
+{
+    gf_deferral_free(j->deferral);
+    free(j->deferred);
+    j->deferral = NULL;
+    j->deferred = NULL;
+    j->deferred_count = 0;
+}
+
 static void new_plan(gf_job *j)
 {
     gf_plan *old;
@@ -540,29 +550,98 @@ static void new_plan(gf_job *j)
     gf_plan_free(old);
     j->snapshot_count = 0;
     gf_start_forget_xas(j);
+    gf_start_forget_deferred(j);
 }
 
-static bool create_tables(gf_job *j, gf_error *err)
+/* ---- indexes that are built after the rows ---- */
+
+static const char *why_not_deferred(const gf_job *j)
+{
+    if (j->marker == NULL)
+        return "there is no marker on the target to remember it by";
+    return j->may_alter ? NULL : "the target's grants lack ALTER";
+}
+
+static bool any_pays(const gf_job *j, const gf_table *const *tables, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (gf_deferral_pays(j->config, tables[i]))
+            return true;
+    return false;
+}
+
+/* Noted before the tables are made: whoever goes on after us must know it. */
+static bool note_deferred(gf_job *j, const gf_table *const *tables, size_t count, const bool *deferred, gf_error *err)
+{
+    j->deferred = gf_calloc(count + 1, sizeof *j->deferred);
+    for (size_t i = 0; i < count; i++)
+        if (deferred[i])
+            j->deferred[j->deferred_count++] = tables[i];
+    return gf_marker_defer(j->marker, j->target, j->deferred, j->deferred_count, err);
+}
+
+/* Fills deferred[i], and j->deferral where any is true or may be. */
+static bool defer_indexes(gf_job *j, const gf_marker_content *m, const gf_table *const *tables, size_t count,
+                          bool *deferred, gf_error *err)
+{
+    const char *why_not = why_not_deferred(j);
+    bool pays = any_pays(j, tables, count), allowed = pays && why_not == NULL;
+
+    if (pays && !allowed)
+        gf_log_info("large tables are made with all their indexes (--defer-indexes): %s", why_not);
+    if (j->marker == NULL || (!allowed && m->deferred_count == 0))
+        return true;
+    j->deferral = gf_deferral_new(j->config, &j->source_info, &j->target_info, tables, count);
+    return gf_indexes_choose(deferred, j->target, j->deferral, j->config, allowed, tables, count, m->deferred,
+                             m->deferred_count, err) &&
+           note_deferred(j, tables, count, deferred, err);
+}
+
+/* What the marker says of the tables that we have. */
+static void resume_deferred(gf_job *j, const gf_marker_content *m)
+{
+    const gf_table **tables;
+    size_t count;
+
+    if (m->deferred_count == 0)
+        return;
+    count = gf_catalog_list(j->catalog, &tables);
+    j->deferral = gf_deferral_new(j->config, &j->source_info, &j->target_info, tables, count);
+    free(tables);
+    j->deferred = gf_calloc(m->deferred_count, sizeof *j->deferred);
+    for (size_t i = 0; i < m->deferred_count; i++) {
+        const gf_marker_table *d = &m->deferred[i];
+        const gf_table *t = gf_catalog_find(j->catalog, d->db, strlen(d->db), d->name, strlen(d->name));
+
+        if (t != NULL && t->create_sql != NULL)
+            j->deferred[j->deferred_count++] = t;
+    }
+}
+
+static bool create_tables(gf_job *j, const gf_marker_content *m, gf_error *err)
 {
     const gf_table **tables;
     size_t count = gf_catalog_list(j->catalog, &tables);
     gf_config config = *j->config;
-    bool ok;
+    bool *deferred = gf_calloc(count + 1, sizeof *deferred), ok;
 
     config.allow_existing = config.allow_existing || j->loaded.imported; /* an imported job has filled them already */
     ok = gf_databases_create(j->source, j->target, &config, tables, count, err) &&
          gf_sequences_create(j->source, j->target, &j->source_info, &j->target_info, &config, err) &&
-         gf_target_create(j->target, &config, &j->source_info, &j->target_info, tables, count, err);
+         defer_indexes(j, m, tables, count, deferred, err) &&
+         gf_target_create(j->target, &config, &j->source_info, &j->target_info, tables, count, j->deferral, deferred,
+                          err);
+    free(deferred);
     free(tables);
     return ok;
 }
 
 /* A job that the target knows nothing of. Rule S6: the start is in the marker before the first row is written. */
-static bool begin_job(gf_job *j, gf_error *err)
+static bool begin_job(gf_job *j, const gf_marker_content *m, gf_error *err)
 {
     gf_position_copy(&j->start, j->loaded.imported ? &j->loaded.position : &j->first);
     if (!gf_replica_available(j->source, &j->source_info, &j->start, err) ||
-        (j->loaded.imported && !gf_import_check(&j->loaded, j->catalog, j->target, err)) || !create_tables(j, err))
+        (j->loaded.imported && !gf_import_check(&j->loaded, j->catalog, j->target, err)) || !create_tables(j, m, err))
         return false;
     j->seq = 0;
     j->state.schema_changes = 0; /* no thread runs yet */
@@ -681,6 +760,7 @@ static bool resume_job(gf_job *j, gf_marker_content *m, gf_error *err)
     j->xa_count = m->xa_count;
     m->xas = NULL;
     m->xa_count = 0;
+    resume_deferred(j, m);
     return true;
 }
 
@@ -721,7 +801,7 @@ static bool read_position(gf_job *j, gf_error *err)
     if (m.exists)
         ok = resume_job(j, &m, err);
     else if (!j->begun)
-        ok = begin_job(j, err);
+        ok = begin_job(j, &m, err);
     else if (j->state.marker)
         gf_fail(err, GF_ERR_GONE,
                 "the target's %s knows nothing of job '%s', though the checkpoint says it should: is this the same "

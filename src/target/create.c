@@ -20,8 +20,9 @@ struct maker {
     MYSQL *db;
     const gf_config *config;
     const gf_server_info *source, *target;
-    char *last_db; /* owned: known to be there */
-    char **names;  /* owned, sorted: its tables when we came to it */
+    const gf_deferral *deferral; /* NULL: every table is made with all its indexes */
+    char *last_db;               /* owned: known to be there */
+    char **names;                /* owned, sorted: its tables when we came to it */
     size_t name_count;
 };
 
@@ -280,12 +281,13 @@ static bool check_existing(const struct maker *m, const gf_table *t, gf_error *e
         t->target_sql);
 }
 
-static bool run_create(const struct maker *m, const gf_table *t, gf_error *err)
+static bool run_create(const struct maker *m, const gf_table *t, bool defer, gf_error *err)
 {
     char *sql = NULL;
     bool ok, found;
 
-    if (!gf_target_create_sql(&sql, t, m->config, m->source, m->target, err))
+    if (!(defer ? gf_deferral_create_sql(&sql, m->deferral, t, err)
+                : gf_target_create_sql(&sql, t, m->config, m->source, m->target, err)))
         return false;
     ok = gf_server_run(m->db, "create on the target", gf_slice_str(sql), err) || gf_fail_context(err, "%s", t->label);
     free(sql);
@@ -295,13 +297,13 @@ static bool run_create(const struct maker *m, const gf_table *t, gf_error *err)
     return ok;
 }
 
-static bool create_table(struct maker *m, const gf_table *t, gf_error *err)
+static bool create_table(struct maker *m, const gf_table *t, bool defer, gf_error *err)
 {
     bool found = false;
 
     if (!enter_database(m, t->target_db, err) || (may_be_there(m, t) && !compare_with_target(m, t, &found, err)))
         return false;
-    return found ? check_existing(m, t, err) : run_create(m, t, err);
+    return found ? check_existing(m, t, err) : run_create(m, t, defer, err);
 }
 
 static bool is_named(const gf_names *names, const gf_table *t)
@@ -318,6 +320,7 @@ static bool is_named(const gf_names *names, const gf_table *t)
 struct crew {
     const struct maker *first; /* what all of them are told; its connection is the first one's */
     const gf_table *const *tables;
+    const bool *deferred; /* NULL: none is */
     size_t count;
     atomic_size_t next; /* of the tables */
     atomic_bool failed;
@@ -346,13 +349,18 @@ static bool is_for_crew(const struct maker *m, const gf_table *t)
     return !has_foreign_key(t) && !is_named(&m->config->create_first, t);
 }
 
+static bool is_deferred(const bool *deferred, size_t i)
+{
+    return deferred != NULL && deferred[i];
+}
+
 static void make_tables(struct crew *c, struct maker *m)
 {
     gf_error err;
     size_t i;
 
     while (!atomic_load(&c->failed) && (i = atomic_fetch_add(&c->next, 1)) < c->count) {
-        if (is_for_crew(m, c->tables[i]) && !create_table(m, c->tables[i], &err))
+        if (is_for_crew(m, c->tables[i]) && !create_table(m, c->tables[i], is_deferred(c->deferred, i), &err))
             fail_crew(c, &err);
     }
     forget_database(m);
@@ -367,7 +375,10 @@ static bool ignore_foreign_keys(MYSQL *db, gf_error *err)
 static void *run_maker(void *arg)
 {
     struct crew *c = arg;
-    struct maker m = {.config = c->first->config, .source = c->first->source, .target = c->first->target};
+    struct maker m = {.config = c->first->config,
+                      .source = c->first->source,
+                      .target = c->first->target,
+                      .deferral = c->first->deferral};
     gf_error err;
 
     gf_log_thread("create");
@@ -381,10 +392,11 @@ static void *run_maker(void *arg)
 }
 
 /* A CREATE TABLE mostly waits for the disk: several at once take little longer than one. */
-static bool create_side_by_side(struct maker *m, const gf_table *const *tables, size_t count, gf_error *err)
+static bool create_side_by_side(struct maker *m, const gf_table *const *tables, const bool *deferred, size_t count,
+                                gf_error *err)
 {
     enum { TABLES_EACH = 16, MOST = 8 };
-    struct crew c = {.first = m, .tables = tables, .count = count};
+    struct crew c = {.first = m, .tables = tables, .deferred = deferred, .count = count};
     pthread_t threads[MOST];
     size_t wanted = count / TABLES_EACH, started = 0;
 
@@ -402,40 +414,58 @@ static bool create_side_by_side(struct maker *m, const gf_table *const *tables, 
     return !atomic_load(&c.failed);
 }
 
-static bool create_first(struct maker *m, const gf_table *const *tables, size_t count, gf_error *err)
+static bool create_first(struct maker *m, const gf_table *const *tables, const bool *deferred, size_t count,
+                         gf_error *err)
 {
     const gf_names *first = &m->config->create_first;
 
     for (size_t i = 0; i < first->count; i++)
         for (size_t j = 0; j < count; j++)
-            if (strcmp(first->items[i], tables[j]->label) == 0 && !create_table(m, tables[j], err))
+            if (strcmp(first->items[i], tables[j]->label) == 0 &&
+                !create_table(m, tables[j], is_deferred(deferred, j), err))
                 return false;
     return true;
 }
 
-static bool create_rest(struct maker *m, const gf_table *const *tables, size_t count, gf_error *err)
+static bool create_rest(struct maker *m, const gf_table *const *tables, const bool *deferred, size_t count,
+                        gf_error *err)
 {
     for (size_t i = 0; i < count; i++)
         if (!is_for_crew(m, tables[i]) && !is_named(&m->config->create_first, tables[i]) &&
-            !create_table(m, tables[i], err))
+            !create_table(m, tables[i], is_deferred(deferred, i), err))
             return false;
     return true;
 }
 
 bool gf_target_create(MYSQL *target, const gf_config *config, const gf_server_info *source, const gf_server_info *info,
-                      const gf_table *const *tables, size_t count, gf_error *err)
+                      const gf_table *const *tables, size_t count, const gf_deferral *deferral, const bool *deferred,
+                      gf_error *err)
 {
-    struct maker m = {.db = target, .config = config, .source = source, .target = info};
+    struct maker m = {.db = target, .config = config, .source = source, .target = info, .deferral = deferral};
     gf_error second;
     bool ok;
 
     if (!ignore_foreign_keys(target, err))
         return false;
-    ok = create_first(&m, tables, count, err) && create_side_by_side(&m, tables, count, err) &&
-         create_rest(&m, tables, count, err);
+    ok = create_first(&m, tables, deferred, count, err) && create_side_by_side(&m, tables, deferred, count, err) &&
+         create_rest(&m, tables, deferred, count, err);
     forget_database(&m);
     if (!gf_server_exec(target, "create tables", ok ? err : &second, "SET SESSION foreign_key_checks=DEFAULT"))
         return false;
+    return ok;
+}
+
+bool gf_target_missing(bool *missing, MYSQL *target, const gf_config *config, const gf_table *const *tables,
+                       size_t count, gf_error *err)
+{
+    struct maker m = {.db = target, .config = config};
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < count; i++) {
+        ok = enter_database(&m, tables[i]->target_db, err);
+        missing[i] = ok && !may_be_there(&m, tables[i]);
+    }
+    forget_database(&m);
     return ok;
 }
 

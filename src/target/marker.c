@@ -5,6 +5,7 @@
  *   job          one row a job: source, digest of its configuration, generation, stage
  *   slot         one row a stream writer: the position that its last commit reached; the newest seq is the job's
  *   table_range  one row a range of a table's keys: how far its rows are copied
+ *   deferred     one row a table that was made without some of its indexes, until they are built
  *   xa           one row a prepared XA transaction: the changes that wait for its COMMIT (rule S4)
  *   ddl          one row a job that has met DDL: how many it has passed, and the one that is about to run
  *   ddl_table    one row a table that DDL has touched: its definition at the position
@@ -81,6 +82,11 @@ static const char *const tables[][2] = {
                   "versions BIGINT UNSIGNED NOT NULL,"
                   "definition LONGBLOB NOT NULL,"
                   "PRIMARY KEY (job, db, name)"},
+    {"deferred", "job VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,"
+                 "db VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,"
+                 "name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,"
+                 "generation BIGINT UNSIGNED NOT NULL,"
+                 "PRIMARY KEY (job, db, name)"},
 };
 enum { TABLE_COUNT = sizeof(tables) / sizeof(tables[0]) };
 
@@ -359,6 +365,22 @@ static bool read_schemas(gf_marker_content *out, const gf_marker *m, MYSQL *targ
     return true;
 }
 
+static bool read_deferred(gf_marker_content *out, const gf_marker *m, MYSQL *target, gf_error *err)
+{
+    MYSQL_RES *res = gf_server_query(target, "read which tables lack indexes", err,
+                                     "SELECT db, name FROM %s.deferred WHERE job=%s ORDER BY db, name FOR UPDATE",
+                                     m->db_sql, m->job_sql);
+    MYSQL_ROW row;
+
+    if (res == NULL)
+        return false;
+    out->deferred = gf_calloc((size_t)mysql_num_rows(res) + 1, sizeof(*out->deferred));
+    while ((row = mysql_fetch_row(res)) != NULL)
+        out->deferred[out->deferred_count++] = (gf_marker_table){gf_strdup(row[0]), gf_strdup(row[1])};
+    mysql_free_result(res);
+    return true;
+}
+
 /* Rule R3: from here on an instance of an older generation affects no row of the marker. */
 static bool raise_generation(const gf_marker *m, MYSQL *target, uint64_t generation, gf_error *err)
 {
@@ -394,12 +416,10 @@ static bool claim(gf_marker_content *out, const gf_marker *m, MYSQL *target, gf_
 {
     if (!lock_job(out, m, target, err))
         return false;
-    if (!out->exists)
-        return true;
-    if (m->config->take_over && (out->of_another || strcmp(out->stage, "done") == 0)) {
+    if (m->config->take_over && (out->of_another || strcmp(out->stage, "done") == 0))
         *out = (gf_marker_content){0}; /* as if it were not there: gf_marker_begin replaces it */
-        return true;
-    }
+    if (!out->exists)
+        return read_deferred(out, m, target, err);
     if (out->of_another) /* before its generation is touched, or a job that runs would stop */
         return gf_fail(err, GF_ERR_CONFIG,
                        "the target's %s holds a job '%s' of other servers, databases, tables or renames: give this one "
@@ -407,7 +427,7 @@ static bool claim(gf_marker_content *out, const gf_marker *m, MYSQL *target, gf_
                        m->db_sql, m->job);
     out->generation++;
     return read_slots(out, m, target, err) && read_ranges(out, m, target, err) && read_xas(out, m, target, err) &&
-           read_ddl(out, m, target, err) && read_schemas(out, m, target, err) &&
+           read_ddl(out, m, target, err) && read_schemas(out, m, target, err) && read_deferred(out, m, target, err) &&
            raise_generation(m, target, out->generation, err) &&
            add_slots(m, target, out->generation, &out->position, out->seq, m->slots, err);
 }
@@ -451,6 +471,11 @@ void gf_marker_content_free(gf_marker_content *c)
     }
     free(c->schemas);
     gf_buf_free(&c->pending);
+    for (size_t i = 0; i < c->deferred_count; i++) {
+        free(c->deferred[i].db);
+        free(c->deferred[i].name);
+    }
+    free(c->deferred);
     gf_position_free(&c->position);
     *c = (gf_marker_content){0};
 }
@@ -475,10 +500,12 @@ void gf_marker_xa_drop_sql(gf_buf *out, const gf_marker *m, gf_slice xid)
 
 /* ---- begin, stage, remove ---- */
 
-static bool delete_rows(const gf_marker *m, MYSQL *target, gf_error *err)
+/* all: also what was noted before the job began. */
+static bool delete_rows(const gf_marker *m, MYSQL *target, bool all, gf_error *err)
 {
     for (int i = 0; i < TABLE_COUNT; i++)
-        if (!gf_server_exec(target, "remove the marker's rows", err, "DELETE FROM %s.%s WHERE job=%s", m->db_sql,
+        if ((all || strcmp(tables[i][0], "deferred") != 0) &&
+            !gf_server_exec(target, "remove the marker's rows", err, "DELETE FROM %s.%s WHERE job=%s", m->db_sql,
                             tables[i][0], m->job_sql))
             return false;
     return true;
@@ -518,7 +545,7 @@ static bool begin(gf_marker *m, MYSQL *target, const char *source_identity, cons
                        m->job);
     }
     gf_marker_content_free(&old);
-    return delete_rows(m, target, err) && insert_job(m, target, source_identity, *generation, err) &&
+    return delete_rows(m, target, false, err) && insert_job(m, target, source_identity, *generation, err) &&
            add_slots(m, target, *generation, start, 0, slots, err);
 }
 
@@ -541,7 +568,7 @@ bool gf_marker_remove(gf_marker *m, MYSQL *target, gf_error *err)
 {
     if (!gf_server_exec(target, "remove the marker's rows", err, "START TRANSACTION"))
         return false;
-    return end_transaction(target, delete_rows(m, target, err), "remove the marker's rows", err);
+    return end_transaction(target, delete_rows(m, target, true, err), "remove the marker's rows", err);
 }
 
 static bool taken_over(const gf_marker *m, gf_error *err)
@@ -721,6 +748,61 @@ bool gf_marker_add_ranges(gf_marker *m, MYSQL *target, const gf_table *t, const 
     if (end_transaction(target, ok, what, err))
         return true;
     return duplicate && same_ranges(m, target, ranges, count, err);
+}
+
+/* ---- indexes that are built after the rows ---- */
+
+static void add_name(gf_buf *sql, const gf_table *t)
+{
+    add_text(sql, t->db);
+    gf_buf_str(sql, ",");
+    add_text(sql, t->name);
+}
+
+static bool replace_deferred(const gf_marker *m, MYSQL *target, const gf_table *const *deferred, size_t count,
+                             gf_error *err)
+{
+    gf_buf sql = {0};
+    bool ok = gf_server_exec(target, "note deferred indexes in the marker", err, "DELETE FROM %s.deferred WHERE job=%s",
+                             m->db_sql, m->job_sql);
+
+    for (size_t i = 0; i < count && ok; i++) {
+        if (sql.len == 0)
+            gf_buf_printf(&sql, "INSERT INTO %s.deferred (job, generation, db, name) VALUES ", m->db_sql);
+        else
+            gf_buf_str(&sql, ",");
+        gf_buf_printf(&sql, "(%s,%" PRIu64 ",", m->job_sql, m->generation);
+        add_name(&sql, deferred[i]);
+        gf_buf_str(&sql, ")");
+        if (sql.len < INSERT_BYTES && i + 1 < count)
+            continue;
+        ok = run(target, "note deferred indexes in the marker", &sql, err);
+        gf_buf_reset(&sql);
+    }
+    gf_buf_free(&sql);
+    return ok;
+}
+
+bool gf_marker_defer(gf_marker *m, MYSQL *target, const gf_table *const *deferred, size_t count, gf_error *err)
+{
+    static const char what[] = "note deferred indexes in the marker";
+
+    if (!gf_server_exec(target, what, err, "START TRANSACTION"))
+        return false;
+    return end_transaction(target, replace_deferred(m, target, deferred, count, err), what, err);
+}
+
+bool gf_marker_built(const gf_marker *m, MYSQL *target, const gf_table *t, gf_error *err)
+{
+    gf_buf sql = {0};
+    bool ok;
+
+    gf_buf_printf(&sql, "DELETE FROM %s.deferred WHERE job=%s AND (db,name)=(", m->db_sql, m->job_sql);
+    add_name(&sql, t);
+    gf_buf_str(&sql, ")");
+    ok = run(target, "note built indexes in the marker", &sql, err);
+    gf_buf_free(&sql);
+    return ok;
 }
 
 /* ---- what travels with rows ---- */

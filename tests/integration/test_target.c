@@ -968,8 +968,8 @@ START_TEST(create__makes_the_sources_table_under_its_new_name)
                      " CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, KEY (p), CONSTRAINT fk FOREIGN KEY (p) REFERENCES"
                      " d.p (id) ON DELETE CASCADE) ENGINE=InnoDB AUTO_INCREMENT=77 COMMENT='REFERENCES `p`';");
     tables[0] = t;
-    OK(gf_target_create(db, &config, &info, &info, tables, 1, &err));
-    OK(gf_target_create(db, &config, &info, &info, tables, 1, &err)); /* empty and alike: used again */
+    OK(gf_target_create(db, &config, &info, &info, tables, 1, NULL, NULL, &err));
+    OK(gf_target_create(db, &config, &info, &info, tables, 1, NULL, NULL, &err)); /* empty and alike: used again */
     OK(gf_server_scalar(&source, db, "", &err,
                         "SELECT GROUP_CONCAT(column_name, column_type, IFNULL(column_default, "
                         "''), extra ORDER BY ordinal_position) FROM information_schema.columns "
@@ -1010,7 +1010,8 @@ START_TEST(create__refuses_what_is_there_and_differs)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         h_sql(server, "DROP DATABASE IF EXISTS e; CREATE DATABASE e; %s", cases[i].table);
         config.allow_existing = cases[i].allow;
-        ck_assert_msg(gf_target_create(db, &config, &info, &info, tables, 1, &err) == (cases[i].complaint == NULL),
+        ck_assert_msg(gf_target_create(db, &config, &info, &info, tables, 1, NULL, NULL, &err) ==
+                          (cases[i].complaint == NULL),
                       "case %zu: %s", i, err.text);
         if (cases[i].complaint != NULL) {
             ck_assert_msg(strstr(err.text, cases[i].complaint) != NULL, "%s", err.text);
@@ -1028,7 +1029,7 @@ START_TEST(auto_increment__is_raised_and_never_lowered)
 
     prepare_copy(&t, "CREATE TABLE d.c (id INT AUTO_INCREMENT PRIMARY KEY, v INT) ENGINE=InnoDB");
     tables[0] = t;
-    OK(gf_target_create(db, &config, &info, &info, tables, 1, &err));
+    OK(gf_target_create(db, &config, &info, &info, tables, 1, NULL, NULL, &err));
     h_sql(server, "INSERT INTO d.c (v) VALUES (1),(2),(3); DELETE FROM d.c");
     OK(gf_target_auto_increment(db, db, &config, tables, 1, &err));
     h_sql(server, "INSERT INTO e.c (v) VALUES (1)");

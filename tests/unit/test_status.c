@@ -331,6 +331,21 @@ START_TEST(text__of_a_running_copy)
 }
 END_TEST
 
+START_TEST(text__tells_of_indexes_that_are_not_built_yet)
+{
+    json_t *root;
+
+    ck_assert_ptr_null(strstr(people(), "indexes"));
+    state.deferred_tables = 7;
+    state.indexed_tables = 3;
+    assert_has(people(), "copying, about 62 %, indexes built of 3 of 7 tables, lag 2.2 s");
+    root = status();
+    ck_assert_int_eq(int_of(root, "DeferredTableCount"), 7);
+    ck_assert_int_eq(int_of(root, "IndexedTableCount"), 3);
+    json_decref(root);
+}
+END_TEST
+
 START_TEST(text__of_a_stopped_job_names_the_cause_and_the_way_on)
 {
     const char *text;
@@ -417,6 +432,7 @@ int main(void)
     tcase_add_test(tc, json__is_one_line_and_is_appended);
     tcase_add_test(tc, progress__carries_the_payload_and_fractions);
     tcase_add_test(tc, text__of_a_running_copy);
+    tcase_add_test(tc, text__tells_of_indexes_that_are_not_built_yet);
     tcase_add_test(tc, text__of_a_stopped_job_names_the_cause_and_the_way_on);
     tcase_add_test(tc, text__of_a_killed_job_does_not_call_it_running);
     tcase_add_test(tc, text__advises_by_stage);
