@@ -399,58 +399,79 @@ static void check_marker_name(gf_check *c)
         }
 }
 
-/* The tables that go to target database `db` are first..end. Names there that are ours: `there[i]` for table i. */
-static bool list_existing(gf_check *c, size_t first, size_t end, char **kinds, gf_error *err)
+/* Of the tables first..end, which go to one target database: that of this name there; end: none. */
+static size_t find_target(const gf_check *c, size_t first, size_t end, char *name)
+{
+    const gf_table wanted = {.target_db = c->tables[first]->target_db, .target_name = name}, *key = &wanted;
+    bool fold = fold_target(c);
+    size_t low = first, high = end;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = by_target(&key, &c->tables[middle], &fold);
+
+        if (order == 0)
+            return middle;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return end;
+}
+
+/* One question for a whole target database, whose tables are first..end: rows of (table's name, value); the value of
+   each that is ours goes to values[i], owned. select ends with a condition's "column=". */
+static bool ask_database(gf_check *c, size_t first, size_t end, char **values, const char *what, const char *select,
+                         gf_error *err)
 {
     const char *db = c->tables[first]->target_db;
     gf_buf sql = {0};
     MYSQL_RES *result;
     MYSQL_ROW row;
 
-    gf_buf_str(&sql, "SELECT TABLE_NAME,TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA=");
+    gf_buf_str(&sql, select);
     gf_buf_quote(&sql, db, strlen(db));
-    result = gf_server_query(c->target, "list the target's tables", err, "%s", gf_buf_cstr(&sql));
+    result = gf_server_query(c->target, what, err, "%s", gf_buf_cstr(&sql));
     gf_buf_free(&sql);
     if (result == NULL)
         return false;
     while ((row = mysql_fetch_row(result)) != NULL) {
-        const gf_table wanted = {.target_db = (char *)(uintptr_t)db, .target_name = row[0]}, *key = &wanted;
-        bool fold = fold_target(c);
-        size_t low = first, high = end;
+        size_t i = row[0] == NULL ? end : find_target(c, first, end, row[0]);
 
-        while (low < high) {
-            size_t middle = low + (high - low) / 2;
-            int order = by_target(&key, &c->tables[middle], &fold);
-
-            if (order == 0) {
-                free(kinds[middle]);
-                kinds[middle] = gf_strdup(row[1] != NULL ? row[1] : "");
-                break;
-            }
-            if (order < 0)
-                high = middle;
-            else
-                low = middle + 1;
-        }
+        if (i == end)
+            continue;
+        free(values[i]);
+        values[i] = gf_strdup(row[1] != NULL ? row[1] : "");
     }
     mysql_free_result(result);
     return true;
 }
 
+static bool any_there(char *const *kinds, size_t first, size_t end)
+{
+    for (size_t i = first; i < end; i++)
+        if (kinds[i] != NULL)
+            return true;
+    return false;
+}
+
+/* Names on the target that are ours, and triggers on them: kinds[i], triggers[i] for table i. */
+static bool list_existing(gf_check *c, size_t first, size_t end, char **kinds, char **triggers, gf_error *err)
+{
+    return ask_database(c, first, end, kinds, "list the target's tables",
+                        "SELECT TABLE_NAME,TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA=", err) &&
+           (!any_there(kinds, first, end) ||
+            ask_database(c, first, end, triggers, "look for triggers of the target",
+                         "SELECT EVENT_OBJECT_TABLE,TRIGGER_NAME FROM information_schema.TRIGGERS WHERE "
+                         "EVENT_OBJECT_SCHEMA=",
+                         err));
+}
+
 /* What a trigger of the source did is in the binlog, and in the rows copied: one on the target would do it again.
    MariaDB shows triggers to whoever may read the table, MySQL to those with TRIGGER alone. */
-static bool check_triggers(gf_check *c, const gf_table *t, gf_check_names *unseen, gf_error *err)
+static void check_triggers(gf_check *c, const gf_table *t, const char *trigger, gf_check_names *unseen)
 {
-    gf_buf where = {0};
-    char *trigger = NULL;
-    bool ok;
-
-    gf_buf_str(&where, "event_object_schema=");
-    gf_buf_quote(&where, t->target_db, strlen(t->target_db));
-    gf_buf_str(&where, " AND event_object_table=");
-    gf_buf_quote(&where, t->target_name, strlen(t->target_name));
-    ok = gf_server_scalar(&trigger, c->target, "look for triggers of the target", err,
-                          "SELECT trigger_name FROM information_schema.triggers WHERE %s LIMIT 1", gf_buf_cstr(&where));
     if (trigger != NULL && c->config->allow_existing)
         gf_check_warning(c, "target: %s.%s has a trigger (%s), which is run again for each row", t->target_db,
                          t->target_name, trigger);
@@ -459,12 +480,9 @@ static bool check_triggers(gf_check *c, const gf_table *t, gf_check_names *unsee
                          "target: %s.%s has a trigger (%s), which would change rows once more: drop it, and create it "
                          "after the cutover, or allow it (AllowExistingTargetTable)",
                          t->target_db, t->target_name, trigger);
-    else if (ok && c->target_info->flavor == GF_FLAVOR_MYSQL &&
+    else if (c->target_info->flavor == GF_FLAVOR_MYSQL &&
              !gf_grants_have(&c->target_grants, "TRIGGER", t->target_db, t->target_name))
         gf_check_name(unseen, t->target_sql);
-    free(trigger);
-    gf_buf_free(&where);
-    return ok;
 }
 
 static bool check_existing(gf_check *c, const gf_table *t, const char *kind, gf_check_names *full, gf_error *err)
@@ -495,18 +513,22 @@ static bool check_free_names(gf_check *c, gf_error *err)
 {
     bool fold = fold_target(c), ok = true;
     char **kinds = gf_calloc(c->table_count + 1, sizeof *kinds);
+    char **triggers = gf_calloc(c->table_count + 1, sizeof *triggers);
     gf_check_names full = {0}, unseen = {0};
 
     qsort_r(c->tables, c->table_count, sizeof(const gf_table *), by_target, &fold);
     for (size_t first = 0, i = 1; ok && i <= c->table_count; i++) {
         if (i < c->table_count && compare_names(c->tables[i]->target_db, c->tables[first]->target_db, fold) == 0)
             continue;
-        ok = list_existing(c, first, i, kinds, err);
+        ok = list_existing(c, first, i, kinds, triggers, err);
         first = i;
     }
-    for (size_t i = 0; ok && i < c->table_count; i++)
-        if (kinds[i] != NULL)
-            ok = check_existing(c, c->tables[i], kinds[i], &full, err) && check_triggers(c, c->tables[i], &unseen, err);
+    for (size_t i = 0; ok && i < c->table_count; i++) {
+        if (kinds[i] == NULL)
+            continue;
+        ok = check_existing(c, c->tables[i], kinds[i], &full, err);
+        check_triggers(c, c->tables[i], triggers[i], &unseen);
+    }
     if (full.count > 0)
         gf_check_problem(c,
                          "target: tables hold rows already: %s: empty or drop them, or allow it "
@@ -520,9 +542,12 @@ static bool check_free_names(gf_check *c, gf_error *err)
             gf_check_names_text(&unseen), c->target_grants.user);
     gf_check_names_free(&full);
     gf_check_names_free(&unseen);
-    for (size_t i = 0; i < c->table_count; i++)
+    for (size_t i = 0; i < c->table_count; i++) {
         free(kinds[i]);
+        free(triggers[i]);
+    }
     free(kinds);
+    free(triggers);
     return ok;
 }
 
