@@ -307,7 +307,7 @@ static bool run(gf_barrier *b, gf_merger *merger, gf_batch *batch, gf_error *err
     gf_ddl_place place;
     bool todo;
 
-    if (!connect_all(b, err))
+    if (!gf_indexes_finish(b->opt.indexes, err) || !connect_all(b, err))
         return false;
     place = place_of(b);
     if (!gf_ddl_session_known(&place, b->s, err) || !prepare(b, &todo, err) ||

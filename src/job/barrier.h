@@ -16,6 +16,7 @@
 #include "gfreplica/copier.h"
 #include "gfreplica/decoder.h"
 #include "gfreplica/target.h"
+#include "indexes.h"
 
 typedef struct gf_barrier gf_barrier;
 
@@ -25,7 +26,8 @@ typedef struct {
     gf_catalog *catalog;
     gf_plan *plan;
     gf_marker *marker;
-    gf_slice pending; /* what the marker held when the attempt began; no data: nothing */
+    gf_indexes *indexes; /* NULL: no table lacks any */
+    gf_slice pending;    /* what the marker held when the attempt began; no data: nothing */
     /* Where the source's binlog ended when the catalog was read from it: what altered a definition before is in the
        catalog already. file "": the catalog is of the position. */
     const char *schema_file;

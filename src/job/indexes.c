@@ -46,6 +46,7 @@ struct gf_indexes {
     pthread_cond_t changed;
     struct job_table *tables; /* owned, by address of their table */
     size_t built;
+    bool hurried; /* by a schema change: nothing is waited for, neither rows nor the end of a pause */
     bool failed;
     gf_error failure; /* the first one, once failed */
 };
@@ -115,7 +116,7 @@ static struct job_table *take(gf_indexes *x)
 
     pthread_mutex_lock(&x->lock);
     while (!atomic_load(&x->stopping) && !x->failed && x->built < x->opt.count &&
-           (atomic_load(&x->opt.config->live.paused) || (t = find_ready_locked(x)) == NULL))
+           ((atomic_load(&x->opt.config->live.paused) && !x->hurried) || (t = find_ready_locked(x)) == NULL))
         gf_cond_wait_ms(&x->changed, &x->lock, LOOK_EVERY_MS);
     if (t != NULL && !atomic_load(&x->stopping))
         t->state = BUILDING;
@@ -263,6 +264,35 @@ void gf_indexes_look(gf_indexes *x)
             x->tables[i].state = READY;
     pthread_cond_broadcast(&x->changed);
     pthread_mutex_unlock(&x->lock);
+}
+
+static void hurry_locked(gf_indexes *x)
+{
+    if (x->built == x->opt.count)
+        return;
+    gf_log_info("a schema change is next: first %zu tables get the indexes that they lack", x->opt.count - x->built);
+    x->hurried = true;
+    for (size_t i = 0; i < x->opt.count; i++)
+        if (x->tables[i].state == COPYING)
+            x->tables[i].state = READY;
+    pthread_cond_broadcast(&x->changed);
+}
+
+bool gf_indexes_finish(gf_indexes *x, gf_error *err)
+{
+    bool done;
+
+    if (x == NULL)
+        return true;
+    pthread_mutex_lock(&x->lock);
+    hurry_locked(x);
+    while (!atomic_load(&x->stopping) && !x->failed && x->built < x->opt.count)
+        gf_cond_wait_ms(&x->changed, &x->lock, LOOK_EVERY_MS);
+    done = x->built == x->opt.count;
+    pthread_mutex_unlock(&x->lock);
+    if (done)
+        return true;
+    return !gf_indexes_failed(x, err) || atomic_load(&x->stopping) ? gf_fail(err, GF_ERR_STOPPED, "stopped") : false;
 }
 
 void gf_indexes_count(gf_indexes *x, size_t *done, size_t *total)

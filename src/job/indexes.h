@@ -32,6 +32,9 @@ GF_MUST_CHECK bool gf_indexes_choose(bool *deferred, MYSQL *target, const gf_def
 GF_MUST_CHECK bool gf_indexes_start(gf_indexes **out, const gf_indexes_options *opt, gf_error *err);
 /* Looks which tables' rows are all there: their indexes are built from now on. Again and again. */
 void gf_indexes_look(gf_indexes *x);
+/* Before a schema change, which is meant for tables as the source has them: builds what is missing of all of them, copied
+   or not, and waits for it. From the stream's thread. STOPPED by gf_indexes_stop; NULL is fine. */
+GF_MUST_CHECK bool gf_indexes_finish(gf_indexes *x, gf_error *err);
 /* How many of the tables are finished; NULL: none of none. */
 void gf_indexes_count(gf_indexes *x, size_t *done, size_t *total);
 bool gf_indexes_failed(gf_indexes *x, gf_error *err);

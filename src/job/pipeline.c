@@ -158,6 +158,21 @@ static void on_passing(void *ctx)
     pthread_mutex_unlock(&j->lock);
 }
 
+static bool start_indexes(struct pipeline *p, gf_error *err)
+{
+    gf_job *j = p->job;
+    const gf_indexes_options opt = {
+        .config = j->config,
+        .deferral = j->deferral,
+        .marker = j->marker,
+        .plan = j->plan,
+        .tables = j->deferred,
+        .count = j->deferred_count,
+    };
+
+    return gf_indexes_start(&p->indexes, &opt, err);
+}
+
 /* Without a marker nobody could tell after a crash whether a statement had been executed. */
 static void make_barrier(struct pipeline *p)
 {
@@ -169,6 +184,7 @@ static void make_barrier(struct pipeline *p)
         .catalog = j->catalog,
         .plan = j->plan,
         .marker = j->marker,
+        .indexes = p->indexes,
         .pending = gf_slice_of(j->pending_ddl.data, j->pending_ddl.len),
         .schema_file = j->state.schema_file,
         .schema_offset = j->state.schema_offset,
@@ -223,21 +239,6 @@ static bool start_copier(struct pipeline *p, gf_error *err)
     return gf_copier_start(&p->copier, &opt, err);
 }
 
-static bool start_indexes(struct pipeline *p, gf_error *err)
-{
-    gf_job *j = p->job;
-    const gf_indexes_options opt = {
-        .config = j->config,
-        .deferral = j->deferral,
-        .marker = j->marker,
-        .plan = j->plan,
-        .tables = j->deferred,
-        .count = j->deferred_count,
-    };
-
-    return gf_indexes_start(&p->indexes, &opt, err);
-}
-
 /* Replays after a start may meet rows that are newer than the replayed change: until they are behind us, what a
    statement touches proves nothing. */
 static bool start_exactness(struct pipeline *p, gf_error *err)
@@ -247,9 +248,11 @@ static bool start_exactness(struct pipeline *p, gf_error *err)
 
 static bool start(struct pipeline *p, gf_error *err)
 {
+    if (!start_indexes(p, err))
+        return false;
     make_barrier(p);
     return start_applier(p, err) && copy_keyless(p, err) && start_exactness(p, err) && start_stream(p, err) &&
-           start_copier(p, err) && start_indexes(p, err);
+           start_copier(p, err);
 }
 
 /* Order matters: first nobody waits any more, then the threads are joined; who calls another ends before it. */
@@ -315,8 +318,8 @@ static bool look_at_indexes(struct pipeline *p)
     return done == total;
 }
 
-/* The copy is complete when every chunk is committed and every index built, the marker has passed what was scheduled then, and replays are
-   behind us (rule C2: a chunk cannot claim a row that was deleted before it was read, so until that DELETE is committed
+/* The copy is complete when every chunk is committed and every index built, the marker has passed what was scheduled
+   then, and replays are behind us (rule C2: a chunk cannot claim a row that was deleted before it was read, so until that DELETE is committed
    a reader of the target may see it gone too early). From here on the target shows the source's history, and affected
    rows must be what the stream promises. */
 static void complete_copy(struct pipeline *p)

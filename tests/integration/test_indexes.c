@@ -296,6 +296,27 @@ START_TEST(indexes__are_built_while_rows_change)
 }
 END_TEST
 
+/* A statement of the source's may drop one of them, or add one behind them: it is repeated on a table that has all. */
+START_TEST(indexes__are_there_before_a_schema_change)
+{
+    scene s = begin_scene(_i, "change",
+                          "{\"DeferIndexes\": \"always\", \"DataIterationConcurrency\": 1,"
+                          " \"UpdatableConfig\": {\"DataIterationBatchSize\": 20}}");
+    h_run *run;
+
+    make_big(&s, 20000);
+    run = run_job(&s);
+    expect(run, "stage copying");
+    h_sql(s.source, "ALTER TABLE %s.big DROP KEY k2, ADD COLUMN z INT DEFAULT 5, ADD KEY k7 (c, a)", s.db);
+    h_sql(s.source, "UPDATE %s.big SET z=id, b='after' WHERE id %% 100 = 7", s.db);
+    expect(run, "a schema change is next: first 1 tables get the indexes that they lack");
+    expect(run, ".big: 6 indexes built in");
+    cut_over(&s, run);
+    h_run_free(run);
+    end_scene(&s);
+}
+END_TEST
+
 /* ---- kills ---- */
 
 /* A session on the target that keeps an ALTER of big from beginning. */
@@ -498,6 +519,7 @@ int main(void)
     tcase_add_loop_test(tc, indexes__auto_goes_by_size_and_by_grants, 0, FAMILIES);
     tcase_add_loop_test(tc, indexes__of_tables_that_were_there_are_left_alone, 0, FAMILIES);
     tcase_add_loop_test(tc, indexes__are_built_while_rows_change, 0, FAMILIES);
+    tcase_add_loop_test(tc, indexes__are_there_before_a_schema_change, 0, FAMILIES);
     tcase_add_loop_test(tc, indexes__a_kill_in_the_middle_of_an_alter_loses_nothing, 0, FAMILIES);
     tcase_add_loop_test(tc, indexes__that_the_target_lacks_are_what_counts, 0, FAMILIES);
     tcase_add_loop_test(tc, indexes__an_alter_that_was_ended_is_begun_again, 0, FAMILIES);
