@@ -154,13 +154,14 @@ test-programs: $(INTEGRATION) $(FIDELITY) $(FAULT) $(B)/tests/fault/clock_shim.s
 deps:
 	@scripts/install-deps.sh
 
-# A second make, because what `deps` installs has to be there before anything is compiled.
+# A second make, because what `deps` installs has to be there before anything is compiled. The longest programs are not
+# the last, or a processor would idle.
 test: deps
 	@$(MAKE) test-built
 
 test-built: build test-programs
 	@$(MAKE) SAN=asan unit-programs
-	@scripts/run-tests.sh $(UNIT:build/%=build/asan/%) $(INTEGRATION) $(FIDELITY) $(FAULT) docs/model/run.sh
+	@scripts/run-tests.sh $(UNIT:build/%=build/asan/%) $(FAULT) $(INTEGRATION) $(FIDELITY) docs/model/run.sh
 
 unit:
 	@$(MAKE) SAN=asan unit-programs

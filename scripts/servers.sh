@@ -319,6 +319,17 @@ write_command() {
     echo "$port" >"$dir/port"
 }
 
+# MySQL encrypts with a key from a keyring, which comes before its options: files beside the program and in the data say
+# which one. Servers whose data has no such file have none.
+put_keyring() {
+    local program=$home/root/usr/sbin/mysqld.my plugin=$home/root/usr/lib/mysql/plugin/component_keyring_file.cnf
+
+    if [[ ! -e $program ]]; then echo '{"read_local_manifest": true}' >"$program"; fi
+    if [[ ! -e $plugin ]]; then echo '{"read_local_config": true}' >"$plugin"; fi
+    echo '{"components": "file://component_keyring_file"}' >"$dir/data/mysqld.my"
+    echo "{\"path\": \"$dir/data/keyring\", \"read_only\": false}" >"$dir/data/component_keyring_file.cnf"
+}
+
 # new_data OPTION...: which names are equal is settled when MySQL's data directory is made
 new_data() {
     local option
@@ -330,6 +341,7 @@ new_data() {
         fi
     done
     cp -a --sparse=always --reflink=auto "$home/template" "$dir/data"
+    if [[ $family == mysql && " $* " == *" --binlog-encryption=ON "* ]]; then put_keyring; fi
 }
 
 cmd_start() {

@@ -314,7 +314,7 @@ static const struct way {
     {"mysql without GTIDs", "mysql", ON_MYSQL | NO_GTIDS, "--gtid-mode=OFF --enforce-gtid-consistency=OFF"},
     {"mysql, permissive, all else too", "mysql", ON_MYSQL | GTIDS,
      SMALL_FILES "--gtid-mode=ON_PERMISSIVE --binlog-transaction-compression=ON --binlog-rows-query-log-events=ON "
-                 "--binlog-checksum=NONE --sync-binlog=0"},
+                 "--binlog-checksum=NONE --sync-binlog=0 --binlog-encryption=ON"},
     {"mariadb, all else too", "mariadb", ON_MARIADB,
      SMALL_FILES
      "--log-bin-compress=ON --log-bin-compress-min-len=10 --binlog-checksum=NONE --binlog-alter-two-phase=ON "
