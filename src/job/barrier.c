@@ -32,7 +32,7 @@
 #include "gfreplica/log.h"
 #include "gfreplica/state.h"
 
-enum { CUT = 200, LOCK_POLL_SECONDS = 1, SAY_SO_MS = 10 * 1000 };
+enum { LOCK_POLL_SECONDS = 1, SAY_SO_MS = 10 * 1000 };
 
 gf_barrier *gf_barrier_new(const gf_barrier_options *opt)
 {
@@ -200,7 +200,8 @@ static bool prepare(gf_barrier *b, bool *run, gf_error *err)
     }
     ok = gf_barrier_look(&wanted, b, !recovering, err);
     if (ok && recovering) {
-        *run = strcmp(gf_buf_cstr(&b->pending), gf_buf_cstr(&wanted)) == 0;
+        /* An emptied table looks as before, and may have been altered by somebody since. */
+        *run = b->ddl.kind == GF_DDL_TRUNCATE || strcmp(gf_buf_cstr(&b->pending), gf_buf_cstr(&wanted)) == 0;
         gf_log_info("the schema change was begun by an earlier run and %s", *run ? "runs now" : "is done");
     } else if (ok) {
         ok = leaves_a_trace(b) || gf_fail(err, GF_ERR_DATA, "it only changes the names of equal tables around");
@@ -241,17 +242,30 @@ static void name_position(gf_buf *out, const gf_barrier *b)
                   b->txn->gtid[0] != '\0' ? " " : "", b->txn->gtid);
 }
 
+/* Its text may hold values, and a connection's password. */
 static void log_statement(const gf_barrier *b)
 {
-    gf_buf at = {0}, text = {0};
-    size_t len = b->s->sql.len > CUT ? CUT : b->s->sql.len;
+    const gf_stmt_object *o = &b->s->objects[0];
+    gf_buf at = {0};
 
     name_position(&at, b);
-    for (size_t i = 0; i < len; i++)
-        gf_buf_byte(&text, b->s->sql.data[i] < ' ' ? ' ' : b->s->sql.data[i]);
-    gf_log_info("schema change at %s: %s%s", gf_buf_cstr(&at), gf_buf_cstr(&text), len < b->s->sql.len ? "..." : "");
+    gf_log_info("schema change at %s: %s of %.*s.%.*s%s", gf_buf_cstr(&at), b->s->verb, (int)o->db_len, o->db,
+                (int)o->table_len, o->table, b->s->object_count > 1 ? " and others" : "");
     gf_buf_free(&at);
-    gf_buf_free(&text);
+}
+
+/* Refused by the target, the statement has left nothing behind: pending is taken back, or whatever is done to the table
+   before the next attempt would look like its work. Of several tables some may be done: then pending stays, as it does
+   with a link that broke. */
+static void withdraw(gf_barrier *b, const gf_error *err)
+{
+    enum { CLIENT_ERRORS = 2000, CLIENT_ERRORS_END = 3000 };
+    gf_error second;
+
+    if (err->native == 0 || (err->native >= CLIENT_ERRORS && err->native < CLIENT_ERRORS_END) || b->s->object_count > 1)
+        return;
+    if (!gf_marker_schema_begin(b->opt.marker, b->links[GF_LINK_CONTROL], (gf_slice){NULL, 0}, NULL, 0, &second))
+        gf_log_debug("%s", second.text);
 }
 
 static bool execute(gf_barrier *b, gf_error *err)
@@ -261,8 +275,10 @@ static bool execute(gf_barrier *b, gf_error *err)
 
     log_statement(b);
     if (!gf_ddl_session_setup(b->links[GF_LINK_WORK], &place, b->s, session_database(b), err) ||
-        !gf_server_run(b->links[GF_LINK_WORK], "the target", b->s->sql, err))
+        !gf_server_run(b->links[GF_LINK_WORK], "the target", b->s->sql, err)) {
+        withdraw(b, err);
         return false;
+    }
     gf_log_info("schema change done in %.1f s", (double)(gf_now_ms() - began) / 1000);
     return true;
 }

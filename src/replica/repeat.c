@@ -22,6 +22,7 @@ typedef struct {
     gf_token verb; /* its first word */
     gf_token name; /* the first name behind it */
     unsigned moved_columns, places;
+    bool adds, drops;
 } reader;
 
 static void refuse(reader *r, const char *why)
@@ -213,12 +214,14 @@ static void look_at_clause(reader *r)
         refuse(r, "it reads a variable");
 }
 
-/* Two columns that swap names and places leave a definition that looks as before: after a crash nobody could tell
-   whether it was done. */
+/* Two columns that swap names and places leave a definition that looks as before, and so does one that takes the name
+   of a dropped one and leaves its own to a new one: after a crash nobody could tell whether it was done. */
 static void end_of_alter(reader *r)
 {
     if (r->moved_columns > 1 && r->places > 0)
         refuse(r, "it renames and moves several columns at once");
+    if (r->moved_columns > 0 && r->adds && r->drops)
+        refuse(r, "it drops, renames and adds at once");
     if (r->s->object_count > 2)
         refuse(r, "it names several tables");
 }
@@ -242,6 +245,8 @@ static void read_alter(reader *r)
         } else {
             look_at_clause(r);
         }
+        r->adds = r->adds || is(r, "ADD");
+        r->drops = r->drops || is(r, "DROP");
         look_for_pairs(r);
         look_at_week(r);
         look_at_engine(r);

@@ -591,26 +591,46 @@ static void *swap_columns(void *arg)
     return NULL;
 }
 
-/* A schema that is read behind a change has it already: repeated, it would turn the columns around once more, unseen. */
-START_TEST(start__stops_where_the_schema_was_read_behind_a_change)
+/* False when the schema happened to be read between two changes: then all is repeated, and equal. */
+static bool stops_at_start(unsigned attempt)
 {
-    char *dir = h_path("checkpoints"), *conf;
+    char *dir = h_path("checkpoints"), *job = h_format("start%u", attempt), *conf;
     swapper s = {0};
     h_run *run;
+    int code;
 
     h_sql(source, "CREATE DATABASE start");
     run_script("start", "CREATE TABLE items (id INT AUTO_INCREMENT PRIMARY KEY, a INT, b INT)");
     conf = h_config(source, target, "start", NULL);
     if (pthread_create(&s.thread, NULL, swap_columns, &s) != 0)
         h_fail("no thread");
-    run = h_start("--checkpoint-dir", dir, "--job", "start", conf);
-    must_log(run, "the source's definitions were read behind it");
-    ends(run, 4);
+    run = h_start("--checkpoint-dir", dir, "--job", job, conf);
+    h_wait_log(run, "stage streaming", 60);
     atomic_store(&s.stop, true);
     pthread_join(s.thread, NULL);
+    h_exec(NULL, NULL, 10, "cutover", "--checkpoint-dir", dir);
+    code = h_wait(run, 60);
+    if (code == 0)
+        ck_assert_uint_eq(h_compare(source, target, "start"), 0);
+    else
+        must_log(run, "the source's definitions were read behind it");
+    ck_assert(code == 0 || code == 4);
+    h_sql(source, "DROP DATABASE start");
+    h_sql(target, "DROP DATABASE IF EXISTS start");
     h_run_free(run);
     free(conf);
+    free(job);
     free(dir);
+    return code == 4;
+}
+
+/* A schema that is read behind a change has it already: repeated, it would turn the columns around once more, unseen. */
+START_TEST(start__stops_where_the_schema_was_read_behind_a_change)
+{
+    unsigned attempt = 0;
+
+    while (!stops_at_start(attempt))
+        ck_assert_uint_lt(++attempt, 10);
 }
 END_TEST
 

@@ -57,6 +57,9 @@ static const struct {
     {"ALTER DATABASE d CHARACTER SET latin1", "not about a table"},
     {"CREATE TABLE t (u CHAR(36) DEFAULT (UUID()), id INT AUTO_INCREMENT PRIMARY KEY)", NULL}, /* it is empty */
     {"CREATE UNIQUE INDEX i ON t (a)", NULL},
+    {"ALTER TABLE t DROP COLUMN prev, CHANGE cur prev INT, ADD COLUMN cur INT", "drops, renames and adds"},
+    {"ALTER TABLE t RENAME COLUMN cur TO prev, ADD cur INT, DROP KEY k", "drops, renames and adds"},
+    {"ALTER TABLE t DROP COLUMN a, ADD COLUMN a INT", NULL},
     {"DROP TABLE a, b", NULL},
     {"RENAME TABLE a TO b, b TO c", NULL},
     {"TRUNCATE t", NULL},
