@@ -605,7 +605,7 @@ static bool stops_at_start(unsigned attempt)
     if (pthread_create(&s.thread, NULL, swap_columns, &s) != 0)
         h_fail("no thread");
     run = h_start("--checkpoint-dir", dir, "--job", job, conf);
-    h_wait_log(run, "stage streaming", 60);
+    h_wait_log(run, "stage copying", 60); /* the schema has been read */
     atomic_store(&s.stop, true);
     pthread_join(s.thread, NULL);
     h_exec(NULL, NULL, 10, "cutover", "--checkpoint-dir", dir);
