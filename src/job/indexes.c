@@ -248,6 +248,15 @@ static void count_open(void *ctx, const gf_range *r)
         t->open++;
 }
 
+/* Those whose rows are all there, or all. */
+static void make_ready_locked(gf_indexes *x, bool all)
+{
+    for (size_t i = 0; i < x->opt.count; i++)
+        if (x->tables[i].state == COPYING && (all || x->tables[i].open == 0))
+            x->tables[i].state = READY;
+    pthread_cond_broadcast(&x->changed);
+}
+
 void gf_indexes_look(gf_indexes *x)
 {
     uint64_t now = gf_now_ms();
@@ -259,10 +268,7 @@ void gf_indexes_look(gf_indexes *x)
         x->tables[i].open = 0;
     gf_plan_each(x->opt.plan, count_open, x);
     pthread_mutex_lock(&x->lock);
-    for (size_t i = 0; i < x->opt.count; i++)
-        if (x->tables[i].state == COPYING && x->tables[i].open == 0)
-            x->tables[i].state = READY;
-    pthread_cond_broadcast(&x->changed);
+    make_ready_locked(x, false);
     pthread_mutex_unlock(&x->lock);
 }
 
@@ -272,10 +278,7 @@ static void hurry_locked(gf_indexes *x)
         return;
     gf_log_info("a schema change is next: first %zu tables get the indexes that they lack", x->opt.count - x->built);
     x->hurried = true;
-    for (size_t i = 0; i < x->opt.count; i++)
-        if (x->tables[i].state == COPYING)
-            x->tables[i].state = READY;
-    pthread_cond_broadcast(&x->changed);
+    make_ready_locked(x, true);
 }
 
 bool gf_indexes_finish(gf_indexes *x, gf_error *err)
@@ -292,7 +295,9 @@ bool gf_indexes_finish(gf_indexes *x, gf_error *err)
     pthread_mutex_unlock(&x->lock);
     if (done)
         return true;
-    return !gf_indexes_failed(x, err) || atomic_load(&x->stopping) ? gf_fail(err, GF_ERR_STOPPED, "stopped") : false;
+    if (atomic_load(&x->stopping) || !gf_indexes_failed(x, err))
+        return gf_fail(err, GF_ERR_STOPPED, "stopped");
+    return false;
 }
 
 void gf_indexes_count(gf_indexes *x, size_t *done, size_t *total)

@@ -226,6 +226,23 @@ static void end_of_alter(reader *r)
         refuse(r, "it names several tables");
 }
 
+static void count_parentheses(reader *r)
+{
+    if (gf_token_sign(&r->tok, '('))
+        r->depth++;
+    else if (gf_token_sign(&r->tok, ')') && r->depth > 0)
+        r->depth--;
+}
+
+/* Whatever the statement is. */
+static void look_at_word(reader *r)
+{
+    look_for_pairs(r);
+    look_at_week(r);
+    look_at_engine(r);
+    look_at_references(r);
+}
+
 static void read_alter(reader *r)
 {
     bool first = true; /* behind the table's name clauses begin: the first one at its first word */
@@ -233,10 +250,7 @@ static void read_alter(reader *r)
     for (; r->tok.kind != GF_TOK_END; advance(r)) {
         bool after_comma = r->depth == 0 && gf_token_sign(&r->before, ',');
 
-        if (gf_token_sign(&r->tok, '('))
-            r->depth++;
-        else if (gf_token_sign(&r->tok, ')') && r->depth > 0)
-            r->depth--;
+        count_parentheses(r);
         if (after_comma ||
             (first && is_one_of(&r->tok, (const char *const[]){"ADD", "MODIFY", "CHANGE", "RENAME", NULL}) &&
              !gf_token_is(&r->before, "TABLE") && !gf_token_is(&r->before, "EXISTS"))) {
@@ -247,10 +261,7 @@ static void read_alter(reader *r)
         }
         r->adds = r->adds || is(r, "ADD");
         r->drops = r->drops || is(r, "DROP");
-        look_for_pairs(r);
-        look_at_week(r);
-        look_at_engine(r);
-        look_at_references(r);
+        look_at_word(r);
     }
     end_of_alter(r);
 }
@@ -260,15 +271,9 @@ static void read_alter(reader *r)
 static void read_plain(reader *r)
 {
     for (; r->tok.kind != GF_TOK_END; advance(r)) {
-        if (gf_token_sign(&r->tok, '('))
-            r->depth++;
-        else if (gf_token_sign(&r->tok, ')') && r->depth > 0)
-            r->depth--;
+        count_parentheses(r);
         r->out->replaces = r->out->replaces || (r->out->kind == GF_DDL_CREATE && is_pair(r, "OR", "REPLACE"));
-        look_for_pairs(r);
-        look_at_week(r);
-        look_at_engine(r);
-        look_at_references(r);
+        look_at_word(r);
     }
 }
 
