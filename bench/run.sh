@@ -50,7 +50,8 @@ start_server() { # NAME
     local options=(--sync-binlog=1 --innodb-flush-log-at-trx-commit=1 --innodb-buffer-pool-size=512M --local-infile=ON
         --max-allowed-packet=64M --secure-file-priv= --binlog-format=ROW)
 
-    if [[ $family == mariadb ]]; then options+=(--innodb-log-file-size=512M); else options+=(--innodb-redo-log-capacity=512M); fi
+    # MariaDB's replica writes no binlog of what it applies unless told: what we write is in the target's binlog.
+    if [[ $family == mariadb ]]; then options+=(--innodb-log-file-size=512M --log-slave-updates); else options+=(--innodb-redo-log-capacity=512M); fi
     scripts/servers.sh start "$family" "$1" 0 -- "${options[@]}" >/dev/null
 }
 

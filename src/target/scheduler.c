@@ -21,6 +21,9 @@
  * roll back and run again once it has committed. How long is right depends on the server, so patience is learnt: it
  * grows when the head went on being slow without them (they were not in its way), and shrinks when it came through,
  * but never below some times what heads usually take: on a busy server every batch is slow.
+ *
+ * Who is woken. Each waits where only what it waits for wakes it: at hundreds of commits a second a writer that wakes in
+ * vain takes the processor from the one that has work.
  */
 #include "scheduler.h"
 
@@ -56,9 +59,11 @@ struct gf_sched {
     unsigned stream_writers; /* set once */
     size_t max_bytes;        /* set once */
 
-    pthread_mutex_t lock;   /* guards all below and the items */
-    pthread_cond_t changed; /* anything below has changed */
-    gf_claim **buckets;     /* owned */
+    pthread_mutex_t lock;               /* guards all below and the items */
+    pthread_cond_t room;                /* the submitter: bytes or items are gone */
+    pthread_cond_t work[GF_LANE_COUNT]; /* idle writers: something may be taken */
+    pthread_cond_t passed;              /* those that rolled back: the turn is over */
+    gf_claim **buckets;                 /* owned */
     size_t bucket_count, claim_count;
     gf_item *first, *last; /* live items, in order of submission */
     gf_item *wild;         /* the last live wild one */
@@ -80,10 +85,19 @@ struct gf_sched {
     gf_error failure; /* the first one, once failed */
 };
 
+static void init_cond(pthread_cond_t *cond)
+{
+    pthread_condattr_t attr;
+
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* the clock of gf_now_ms */
+    pthread_cond_init(cond, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
 gf_sched *gf_sched_new(unsigned stream_writers, size_t max_bytes)
 {
     gf_sched *s = gf_calloc(1, sizeof(*s));
-    pthread_condattr_t attr;
 
     s->stream_writers = stream_writers;
     s->max_bytes = max_bytes;
@@ -92,10 +106,10 @@ gf_sched *gf_sched_new(unsigned stream_writers, size_t max_bytes)
     s->turn = 1;
     s->patience = PATIENCE_MS;
     pthread_mutex_init(&s->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* the clock of gf_now_ms */
-    pthread_cond_init(&s->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    init_cond(&s->room);
+    init_cond(&s->passed);
+    for (unsigned lane = 0; lane < GF_LANE_COUNT; lane++)
+        init_cond(&s->work[lane]);
     return s;
 }
 
@@ -113,6 +127,7 @@ static void free_item(gf_item *item)
     free(item->claims);
     free(item->contested);
     free(item->followers);
+    pthread_cond_destroy(&item->go);
     free(item);
 }
 
@@ -127,7 +142,10 @@ void gf_sched_free(gf_sched *s)
         s->first = next;
     }
     free(s->buckets);
-    pthread_cond_destroy(&s->changed);
+    pthread_cond_destroy(&s->room);
+    pthread_cond_destroy(&s->passed);
+    for (unsigned lane = 0; lane < GF_LANE_COUNT; lane++)
+        pthread_cond_destroy(&s->work[lane]);
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
@@ -266,7 +284,7 @@ static bool say_why_locked(const gf_sched *s, gf_error *err)
 static bool room_locked(gf_sched *s, size_t bytes, gf_error *err)
 {
     while (!ending_locked(s) && s->bytes > 0 && s->bytes + bytes > s->max_bytes)
-        pthread_cond_wait(&s->changed, &s->lock);
+        pthread_cond_wait(&s->room, &s->lock);
     return !ending_locked(s) || say_why_locked(s, err);
 }
 
@@ -274,6 +292,21 @@ static bool room_locked(gf_sched *s, size_t bytes, gf_error *err)
 static bool is_ready_locked(const gf_item *item)
 {
     return item->blockers == 0 || (item->barriers == 0 && item->contested_count * 2 <= item->claim_count);
+}
+
+/* The last free writer is kept for the head, see the top. */
+static bool may_take_locked(const gf_sched *s, const gf_item *item)
+{
+    if (item->lane != GF_LANE_STREAM || item == s->head || s->head->taken)
+        return true;
+    return s->running + 1 < s->stream_writers;
+}
+
+/* One idle writer is enough: when it has taken, it wakes the next. */
+static void wake_writer_locked(gf_sched *s, gf_lane lane)
+{
+    if (s->ready[lane] != NULL && may_take_locked(s, s->ready[lane]))
+        pthread_cond_signal(&s->work[lane]);
 }
 
 /* Rule C1: ready queues are kept in order of submission, writers get their work in order. */
@@ -288,6 +321,7 @@ static void make_ready_locked(gf_sched *s, gf_item *item)
         link = &(*link)->next_ready;
     item->next_ready = *link;
     *link = item;
+    wake_writer_locked(s, item->lane);
 }
 
 static void append_locked(gf_sched *s, gf_item *item)
@@ -318,14 +352,21 @@ static void submit_locked(gf_sched *s, gf_item *item)
     append_locked(s, item);
     claim_all_locked(s, item);
     make_ready_locked(s, item);
-    pthread_cond_broadcast(&s->changed);
+}
+
+static gf_item *new_item(gf_lane lane)
+{
+    gf_item *item = gf_calloc(1, sizeof(*item));
+
+    init_cond(&item->go);
+    item->lane = lane;
+    return item;
 }
 
 static gf_item *batch_item(gf_batch *b)
 {
-    gf_item *item = gf_calloc(1, sizeof(*item));
+    gf_item *item = new_item(GF_LANE_STREAM);
 
-    item->lane = GF_LANE_STREAM;
     item->batch = b;
     item->bytes = b->bytes;
     item->wild = b->wild || !b->ends; /* a large transaction runs alone: it cannot be run again */
@@ -341,9 +382,9 @@ static void add_piece_locked(gf_sched *s, gf_batch *b)
     s->large->pieces_end = &p->next;
     s->large->bytes += b->bytes;
     s->bytes += b->bytes;
+    pthread_cond_signal(&s->large->go);
     if (b->ends)
         s->large = NULL;
-    pthread_cond_broadcast(&s->changed);
 }
 
 bool gf_sched_batch(gf_sched *s, gf_batch *b, gf_error *err)
@@ -376,9 +417,8 @@ bool gf_sched_chunk(gf_sched *s, gf_chunk *c, gf_error *err)
     pthread_mutex_lock(&s->lock);
     ok = room_locked(s, c->bytes, err);
     if (ok) {
-        gf_item *item = gf_calloc(1, sizeof(*item));
+        gf_item *item = new_item(GF_LANE_COPY);
 
-        item->lane = GF_LANE_COPY;
         item->chunk = c;
         item->bytes = c->bytes;
         item->wild = c->wild;
@@ -396,7 +436,7 @@ bool gf_sched_drain(gf_sched *s, gf_error *err)
 
     pthread_mutex_lock(&s->lock);
     while (!ending_locked(s) && s->first != NULL)
-        pthread_cond_wait(&s->changed, &s->lock);
+        pthread_cond_wait(&s->room, &s->lock);
     ok = !ending_locked(s) || say_why_locked(s, err);
     pthread_mutex_unlock(&s->lock);
     return ok;
@@ -404,19 +444,11 @@ bool gf_sched_drain(gf_sched *s, gf_error *err)
 
 /* ---- writers ---- */
 
-static void wait_until_locked(gf_sched *s, uint64_t ms)
+static void wait_until_locked(gf_sched *s, pthread_cond_t *cond, uint64_t ms)
 {
     struct timespec at = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
 
-    pthread_cond_timedwait(&s->changed, &s->lock, &at);
-}
-
-/* The last free writer is kept for the head, see the top. */
-static bool may_take_locked(const gf_sched *s, const gf_item *item)
-{
-    if (item->lane != GF_LANE_STREAM || item == s->head || s->head->taken)
-        return true;
-    return s->running + 1 < s->stream_writers;
+    pthread_cond_timedwait(cond, &s->lock, &at);
 }
 
 static gf_item *pop_ready_locked(gf_sched *s, gf_lane lane)
@@ -436,11 +468,10 @@ gf_item *gf_sched_take(gf_sched *s, gf_lane lane)
 
     pthread_mutex_lock(&s->lock);
     while (!ending_locked(s) && (s->ready[lane] == NULL || !may_take_locked(s, s->ready[lane])))
-        pthread_cond_wait(&s->changed, &s->lock);
+        pthread_cond_wait(&s->work[lane], &s->lock);
     if (!ending_locked(s)) {
         item = pop_ready_locked(s, lane);
-        /* Others may take now what only the head's writer could before. */
-        pthread_cond_broadcast(&s->changed);
+        wake_writer_locked(s, lane); /* others may take now what only the head's writer could before */
     }
     pthread_mutex_unlock(&s->lock);
     return item;
@@ -467,9 +498,9 @@ bool gf_sched_piece(gf_sched *s, gf_item *item)
     s->bytes -= done->bytes;
     item->bytes -= done->bytes;
     done->bytes = 0;
-    pthread_cond_broadcast(&s->changed);
+    pthread_cond_signal(&s->room);
     while (!ending_locked(s) && item->pieces == NULL)
-        pthread_cond_wait(&s->changed, &s->lock);
+        pthread_cond_wait(&item->go, &s->lock);
     if (!ending_locked(s)) {
         p = item->pieces;
         item->pieces = p->next;
@@ -531,7 +562,7 @@ static gf_turn await_locked(gf_sched *s, gf_item *item, bool (*may_go)(const gf_
             return GF_TURN_COMMIT;
         if (give_way_locked(s)) /* rule C2a */
             return GF_TURN_AGAIN;
-        wait_until_locked(s, patience_ends_locked(s));
+        wait_until_locked(s, &item->go, patience_ends_locked(s));
     }
     return GF_TURN_STOP;
 }
@@ -585,6 +616,14 @@ static bool ripe_locked(const gf_sched *s, const gf_item *item, uint64_t turn, u
     return s->turn != turn || gf_now_ms() >= until;
 }
 
+/* Those that have a writer: whoever else is told when it gets one. */
+static void wake_all_behind_locked(gf_sched *s)
+{
+    for (gf_item *i = s->head; i != NULL; i = i->next_turn)
+        if (i->taken)
+            pthread_cond_signal(&i->go);
+}
+
 bool gf_sched_again(gf_sched *s, gf_item *item)
 {
     uint64_t pause = BACKOFF_MS, until, turn;
@@ -600,10 +639,10 @@ bool gf_sched_again(gf_sched *s, gf_item *item)
     turn = s->turn;
     if (item->lane == GF_LANE_STREAM && item->turn == turn) {
         s->head_blocked = true;
-        pthread_cond_broadcast(&s->changed);
+        wake_all_behind_locked(s);
     }
     while (!ending_locked(s) && !ripe_locked(s, item, turn, until))
-        wait_until_locked(s, until > gf_now_ms() ? until : gf_now_ms() + BACKOFF_MAX_MS);
+        wait_until_locked(s, &s->passed, until > gf_now_ms() ? until : gf_now_ms() + BACKOFF_MAX_MS);
     go = !ending_locked(s);
     pthread_mutex_unlock(&s->lock);
     return go;
@@ -645,6 +684,10 @@ static void next_turn_locked(gf_sched *s, gf_item *item)
     s->head_blocked = false;
     s->running--;
     set_written_locked(s, item, false);
+    pthread_cond_broadcast(&s->passed);
+    if (s->head != NULL)
+        pthread_cond_signal(&s->head->go);
+    wake_writer_locked(s, GF_LANE_STREAM);
 }
 
 void gf_sched_committed(gf_sched *s, gf_item *item)
@@ -659,18 +702,30 @@ void gf_sched_committed(gf_sched *s, gf_item *item)
         follower->blockers--;
         follower->barriers -= is_barrier(follower, item);
         make_ready_locked(s, follower);
+        if (follower->blockers == 0)
+            pthread_cond_signal(&follower->go);
     }
     if (s->wild == item)
         s->wild = NULL;
     *(item->prev != NULL ? &item->prev->next : &s->first) = item->next;
     *(item->next != NULL ? &item->next->prev : &s->last) = item->prev;
     s->bytes -= item->bytes;
-    pthread_cond_broadcast(&s->changed);
+    pthread_cond_signal(&s->room);
     pthread_mutex_unlock(&s->lock);
     free_item(item);
 }
 
 /* ---- from any thread ---- */
+
+static void wake_everybody_locked(gf_sched *s)
+{
+    pthread_cond_broadcast(&s->room);
+    pthread_cond_broadcast(&s->passed);
+    for (unsigned lane = 0; lane < GF_LANE_COUNT; lane++)
+        pthread_cond_broadcast(&s->work[lane]);
+    for (gf_item *i = s->first; i != NULL; i = i->next)
+        pthread_cond_signal(&i->go);
+}
 
 void gf_sched_fail(gf_sched *s, const gf_error *err)
 {
@@ -679,7 +734,7 @@ void gf_sched_fail(gf_sched *s, const gf_error *err)
         s->failed = true;
         s->failure = *err;
     }
-    pthread_cond_broadcast(&s->changed);
+    wake_everybody_locked(s);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -687,7 +742,7 @@ void gf_sched_stop(gf_sched *s)
 {
     pthread_mutex_lock(&s->lock);
     s->stopping = true;
-    pthread_cond_broadcast(&s->changed);
+    wake_everybody_locked(s);
     pthread_mutex_unlock(&s->lock);
 }
 

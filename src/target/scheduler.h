@@ -20,6 +20,8 @@
 #ifndef GFREPLICA_TARGET_SCHEDULER_H
 #define GFREPLICA_TARGET_SCHEDULER_H
 
+#include <pthread.h>
+
 #include "gfreplica/batch.h"
 
 typedef struct gf_sched gf_sched;
@@ -50,6 +52,7 @@ typedef struct gf_item {
     size_t claim_count;
     struct gf_item **followers; /* owned: items that wait for this one */
     size_t follower_count, follower_cap;
+    pthread_cond_t go;                     /* its writer: turn, blockers, pieces, or an end */
     struct gf_item *prev, *next;           /* all live items, in order of submission */
     struct gf_item *next_ready;            /* its lane's queue */
     struct gf_item *next_turn;             /* the stream's order of commits */
