@@ -13,6 +13,7 @@
 #include "gfreplica/target.h"
 #include "load.h"
 #include "scheduler.h"
+#include "sender.h"
 
 /* What was committed since the start. */
 typedef struct {
@@ -33,10 +34,10 @@ typedef struct gf_writer {
     bool interrupted;            /* shut it down as soon as there is one */
 
     /* The thread's own. */
-    MYSQL *db;              /* owned */
-    char *strict, *relaxed; /* owned: SET statements of sql_mode */
-    gf_load_feed feed;      /* of LOAD DATA */
-    char *prefix;           /* owned: comment in front of every write, "" */
+    MYSQL *db; /* owned */
+    gf_sender sender;
+    gf_load_feed feed; /* of LOAD DATA */
+    char *prefix;      /* owned: comment in front of every write, "" */
 } gf_writer;
 
 /* Connect and set up the session, in the writer's thread. */
