@@ -67,6 +67,7 @@ static const struct {
     {"could not find next log", GF_ERR_RETRY, "the source's binlogs were removed while it sent them"},
     {"purged required binary logs", GF_ERR_GONE, "the source has purged transactions that are still needed"},
     {"Could not find GTID state requested", GF_ERR_GONE, "the source has purged transactions that are still needed"},
+    {"is missing the GTID", GF_ERR_GONE, "the source lacks transactions that were applied: another history"},
     {"requested to start from GTID", GF_ERR_GONE, "the source lacks transactions that were applied: another history"},
     {"more GTIDs than the", GF_ERR_GONE, "the source lacks transactions that were applied: another history"},
     {"position > file size", GF_ERR_GONE, "the binlog file is shorter than it was: another history"},
@@ -143,7 +144,8 @@ static bool set_variables(gf_replica *r, const gf_position *from, bool by_gtid, 
                   period, period);
     gf_buf_printf(&sql, "@replica_uuid='%s', @slave_uuid='%s'", r->opt.uuid, r->opt.uuid);
     if (r->opt.info->flavor == GF_FLAVOR_MARIADB && by_gtid) {
-        gf_buf_str(&sql, ", @slave_gtid_strict_mode=0, @slave_gtid_ignore_duplicates=0, @slave_connect_state='");
+        /* Strict: a later number of the same server is not taken for ours, as another history may well reach it. */
+        gf_buf_str(&sql, ", @slave_gtid_strict_mode=1, @slave_gtid_ignore_duplicates=0, @slave_connect_state='");
         gf_maria_pos_text(&from->maria, &sql);
         gf_buf_str(&sql, "'");
     }

@@ -162,16 +162,35 @@ bool gf_replica_retention(uint64_t *seconds, MYSQL *source, gf_error *err)
     return true;
 }
 
+/* "binlog.000003 to binlog.000007", for people. Nothing when the server doesn't tell. */
+static void files_text(gf_buf *out, MYSQL *source)
+{
+    MYSQL_RES *result = gf_server_query(source, "list the source's binlogs", NULL, "SHOW BINARY LOGS");
+    MYSQL_ROW first = result == NULL ? NULL : mysql_fetch_row(result), last = first;
+
+    if (first == NULL)
+        goto out;
+    gf_buf_printf(out, "; its binlogs are %s", first[0]);
+    for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL;)
+        last = row;
+    gf_buf_printf(out, " to %s", last[0]);
+out:
+    mysql_free_result(result);
+}
+
 static bool fail_gone(gf_error *err, MYSQL *source, const char *missing, const char *there)
 {
-    gf_buf retention = {0};
+    gf_buf retention = {0}, files = {0};
 
     retention_text(&retention, source);
-    gf_fail(err, GF_ERR_GONE,
-            "the source no longer has what is needed to go on: %.400s; there is %.300s; retention on the source: %s; "
-            "this job has to start anew, and a longer retention prevents the next time",
-            missing, there, gf_buf_cstr(&retention));
+    files_text(&files, source);
+    gf_fail(
+        err, GF_ERR_GONE,
+        "the source no longer has what is needed to go on: %.400s; there is %.300s%.150s; retention on the source: %s; "
+        "this job has to start anew, and a longer retention prevents the next time",
+        missing, there[0] == '\0' ? "no transaction" : there, gf_buf_cstr(&files), gf_buf_cstr(&retention));
     gf_buf_free(&retention);
+    gf_buf_free(&files);
     return false;
 }
 
@@ -303,7 +322,7 @@ static bool file_available(MYSQL *source, const gf_server_info *info, const gf_p
         gf_buf_printf(&there, "a file of that name with %llu bytes only: another server, or one that was reset",
                       (unsigned long long)logs.size);
     else
-        gf_buf_printf(&there, "%s to %s", logs.oldest, logs.newest);
+        gf_buf_str(&there, "no file of that name");
     fail_gone(err, source, gf_buf_cstr(&missing), gf_buf_cstr(&there));
     gf_buf_free(&missing);
     gf_buf_free(&there);
@@ -397,7 +416,10 @@ static bool same_place_maria(MYSQL *source, const gf_position *from, gf_error *e
     if (ok && !same) {
         gf_maria_pos_text(&from->maria, &ours);
         gf_buf_printf(&ours, " at %s:%llu", from->file, (unsigned long long)from->offset);
-        gf_buf_printf(&now, "%s there: another server, or one that was reset", text == NULL ? "no event" : text);
+        gf_buf_printf(&now, "%s: another server, or one that was reset",
+                      text == NULL      ? "no event that starts there"
+                      : text[0] == '\0' ? "no transaction before that place"
+                                        : text);
         ok = fail_gone(err, source, gf_buf_cstr(&ours), gf_buf_cstr(&now));
     }
     gf_maria_pos_free(&there);
@@ -460,7 +482,7 @@ bool gf_replica_same_place(bool *found, MYSQL *source, const gf_server_info *inf
         gf_buf_printf(&there, "a file of that name with %llu bytes only: another server, or one that was reset",
                       (unsigned long long)logs.size);
     else
-        gf_buf_printf(&there, "%s to %s: another server, or one that was reset", logs.oldest, logs.newest);
+        gf_buf_str(&there, "no file of that name: another server, or one that was reset");
     if (logs.found ||
         (same_series(from->file, logs.newest) && gf_binlog_cmp(from->file, 0, logs.newest, UINT64_MAX) > 0))
         ok = fail_gone(err, source, gf_buf_cstr(&missing), gf_buf_cstr(&there));
