@@ -119,12 +119,22 @@ static bool is_nothing(const json_t *v)
            (json_is_array(v) && json_array_size(v) == 0);
 }
 
+static bool is_choice(const cli_option *o, const json_t *v)
+{
+    for (unsigned i = 0; o->choices != NULL && o->choices[i] != NULL; i++)
+        if (json_is_string(v) && strcmp(json_string_value(v), o->choices[i]) == 0)
+            return true;
+    return o->choices == NULL;
+}
+
 static bool read_without_effect(const reader *r, const cli_option *o, const char *path, const json_t *v, gf_error *err)
 {
-    if (is_nothing(v))
-        return true;
     if (o->type == OPT_REFUSED)
         return gf_fail(err, GF_ERR_CONFIG, "%s: %s: %s", r->file, path, o->help);
+    if (is_nothing(v))
+        return true;
+    if (!is_choice(o, v))
+        return gf_fail(err, GF_ERR_CONFIG, "%s: %s: not one of the values that it may have", r->file, path);
     gf_log_warn("%s: %s has no effect here: %s", r->file, path, o->help);
     return true;
 }

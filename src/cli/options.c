@@ -20,6 +20,7 @@
 static const char *const tls_modes[] = {"preferred", "off", "required", "verify-ca", "verify-identity", NULL};
 static const char *const ddl_modes[] = {"apply", "stop", NULL};
 static const char *const copy_methods[] = {"auto", "load", "insert", NULL};
+static const char *const verifiers[] = {"ChecksumTable", "Iterative", "Inline", "NoVerification", NULL};
 static const char *const defer_choices[] = {"auto", "always", "never", NULL};
 /* As gf_log_level; behind them names that only other loggers know, settled by settle.c. */
 static const char *const log_levels[] = {"error", "warn", "info", "debug", "panic", "fatal", "trace", "warning", NULL};
@@ -293,7 +294,8 @@ const cli_option cli_options[] = {
     {.flag = "version", .type = OPT_BOOL, .offset = AT(version), .section = SECTION_COMMAND,
      .help = "print the version"},
 
-    IGNORED("VerifierType", "rows are compared by commands of their own, not by a verifier inside the run"),
+    {.json = "VerifierType", .type = OPT_IGNORED, .section = SECTION_IGNORED, .choices = verifiers,
+     .help = "rows are compared by commands of their own, not by a verifier inside the run"},
     IGNORED("IterativeVerifierConfig", "there is no such verifier"),
     IGNORED("InlineVerifierConfig", "there is no such verifier"),
     IGNORED("CompressedColumnsForVerification", "columns are compared as they are stored"),

@@ -58,7 +58,7 @@ typedef struct {
     size_t offset;       /* into cli_input */
     opt_section section;
     unsigned min, max;          /* UINT, BYTES, SECONDS, MILLIS; max 0 = no bounds */
-    const char *const *choices; /* CHOICE: NULL-terminated */
+    const char *const *choices; /* CHOICE; of an ignored key all that it may say: NULL-terminated */
     const char *env;            /* besides GFREPLICA_<FLAG> */
     bool old;                   /* JSON: a deprecated or weaker spelling of another key */
     const char *help;

@@ -295,8 +295,9 @@ static const struct advice {
     const char *text;
 } advices[] = {
     {is_done, "nothing: the target has all; let the applications use it"},
-    {is_final, "this job can't go on: mend the cause, then begin a new one with an empty checkpoint directory"},
-    {is_stopped, "run the same command again: it goes on from here"},
+    {is_final,
+     "this job can't go on: mend the cause, then begin a new one with an empty checkpoint directory and empty target tables"},
+    {is_stopped, "run the same command again: it goes on from here (if it failed: after mending what stopped it)"},
     {is_receiving, "it only pulls the source's binlog: stop it, then run the job, when the target is there"},
     {is_paused, "`gfreplica resume` when it may go on"},
     {is_cutting_over, "nothing: it applies what the source has written up to the final position, then ends"},

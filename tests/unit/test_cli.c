@@ -538,6 +538,8 @@ START_TEST(json__names_file_and_key_of_a_wrong_type)
         {"{\"Source\":{\"Host\":\"s\",\"Port\":0}}", "Source.Port: 0 is out of range"},
         {"{\"Source\":{\"Host\":\"s\",\"Port\":70000}}", "Source.Port: 70000 is out of range"},
         {"{" SERVERS_JSON ",\"MyServerId\":-1}", "MyServerId"},
+        {"{" SERVERS_JSON ",\"VerifierType\":\"Bogus\"}", "VerifierType: not one of the values"},
+        {"{" SERVERS_JSON ",\"TableFilter\":{}}", "TableFilter: a filter of Go code"},
         {"{" SERVERS_JSON ",\"MyServerId\":1.5}",
          "MyServerId: expected a whole number, found a number with a fraction"},
         {"{" SERVERS_JSON ",\"WaitForReplicationTimeout\":\"soon\"}", "WaitForReplicationTimeout: \"soon\""},
