@@ -677,6 +677,39 @@ START_TEST(applier__writes_enum_0_and_lets_no_other_warning_pass)
 }
 END_TEST
 
+/* Of several statements in a packet only the last one's warnings can be read: the batch is run again, one by one. */
+START_TEST(applier__judges_a_warning_in_the_middle_of_a_packet)
+{
+    struct source s;
+    struct seen seen;
+    gf_marker *m = begin_marker();
+    gf_applier *a = start_applier(m, 0, &seen);
+    gf_value row[3] = {number(1), number(1), number(1)}, other[3] = {number(2), number(2), number(2)};
+    gf_batch *b = gf_batch_new();
+
+    source_open(&s, 1);
+    /* Harmless: MySQL calls the introducer deprecated. */
+    change(b, s.t_int, NULL, row)->tuple = gf_slice_str("(1,1,CHAR_LENGTH(_utf8mb3 X'61'))");
+    change(b, s.t_none, NULL, &row[2]);
+    OK(gf_applier_batch(a, b, &err));
+    OK(gf_applier_drain(a, &err));
+    ck_assert_int_eq(h_number(server, "SELECT COUNT(*) + SUM(v) FROM d.t_int"), 2);
+    ck_assert_int_eq(h_number(server, "SELECT COUNT(*) FROM d.t_none"), 1);
+
+    b = gf_batch_new(); /* 1256, an error on MariaDB and a warning on MySQL */
+    change(b, s.t_int, NULL, other)->tuple = gf_slice_str("(2,2,IFNULL(UNCOMPRESS('zzzzzz'),2))");
+    change(b, s.t_none, NULL, &other[2]);
+    OK(gf_applier_batch(a, b, &err));
+    ck_assert(!gf_applier_drain(a, &err));
+    ck_assert_int_eq(err.kind, GF_ERR_DATA);
+    ck_assert_msg(strstr(err.text, "d.t_int") != NULL && strstr(err.text, "1256") != NULL, "%s", err.text);
+    gf_applier_join(a);
+    ck_assert_int_eq(h_number(server, "SELECT COUNT(*) FROM d.t_none"), 1);
+    gf_marker_free(m);
+    source_close(&s);
+}
+END_TEST
+
 /* The process of the server, for SIGSTOP. */
 static pid_t server_pid(void)
 {
@@ -1056,6 +1089,7 @@ static TCase *cases_on(const char *name, void (*start)(void))
     tcase_add_test(tc, applier__names_the_row_that_differs);
     tcase_add_test(tc, applier__says_when_a_keyless_row_is_missing);
     tcase_add_test(tc, applier__writes_enum_0_and_lets_no_other_warning_pass);
+    tcase_add_test(tc, applier__judges_a_warning_in_the_middle_of_a_packet);
     tcase_add_test(tc, applier__stops_in_time_when_the_server_hangs);
     tcase_add_test(tc, chunks__leave_rows_and_frontier_together);
     tcase_add_test(tc, chunks__keep_the_snapshot_of_a_keyless_table);
