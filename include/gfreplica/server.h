@@ -38,6 +38,22 @@ GF_MUST_CHECK MYSQL_RES *gf_server_query(MYSQL *db, const char *what, gf_error *
 /* First column of the first row as a string, owned; NULL value or no row: *out = NULL, still true. */
 GF_MUST_CHECK bool gf_server_scalar(char **out, MYSQL *db, const char *what, gf_error *err, const char *fmt, ...)
     GF_PRINTF(5, 6);
+/*
+ * A user-level lock of the session, held until it is released or the session ends; the server ends that after its
+ * statement, however the client died. `what` says what its holder is at ("a schema change of an earlier run").
+ */
+typedef struct {
+    const char *name; /* borrowed, like all here; letters, digits, dots: at most 64 */
+    const char *what;
+    unsigned timeout; /* seconds for which a holder is waited for that is not seen to execute anything */
+    bool (*stopped)(void *ctx);
+    void *ctx;
+} gf_server_lock;
+
+/* Waits for it, and logs once who holds it and what can be done. CONFIG error after the timeout, STOPPED by `stopped`. */
+GF_MUST_CHECK bool gf_server_lock_take(MYSQL *db, const gf_server_lock *l, gf_error *err);
+GF_MUST_CHECK bool gf_server_lock_release(MYSQL *db, const gf_server_lock *l, gf_error *err);
+
 /* 'text' quoted and escaped for a session without NO_BACKSLASH_ESCAPES. Appended. */
 void gf_buf_quote(gf_buf *b, const void *data, size_t len);
 

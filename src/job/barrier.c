@@ -32,8 +32,6 @@
 #include "gfreplica/log.h"
 #include "gfreplica/state.h"
 
-enum { LOCK_POLL_SECONDS = 1, SAY_SO_MS = 10 * 1000 };
-
 gf_barrier *gf_barrier_new(const gf_barrier_options *opt)
 {
     gf_barrier *b = gf_calloc(1, sizeof *b);
@@ -114,35 +112,24 @@ void gf_barrier_free(gf_barrier *b)
 
 /* ---- before: step 1 ---- */
 
-static bool say_so(uint64_t *since)
+static bool is_stopped(void *ctx)
 {
-    if (*since == 0 || gf_now_ms() - *since < SAY_SO_MS)
-        return false;
-    *since = 0;
-    return true;
+    return stopping(ctx);
 }
 
 static bool take_lock(gf_barrier *b, gf_error *err)
 {
-    uint64_t since = gf_now_ms(), name = gf_hash(b->opt.config->job, strlen(b->opt.config->job), 0);
-    bool taken = false;
+    const gf_config *c = b->opt.config;
+    uint64_t hash = gf_hash(c->marker_db, strlen(c->marker_db), gf_hash(c->job, strlen(c->job), 0));
+    char name[64];
+    const gf_server_lock lock = {.name = name,
+                                 .what = "a schema change of another run of this job",
+                                 .timeout = c->retry_timeout,
+                                 .stopped = is_stopped,
+                                 .ctx = b};
 
-    name = gf_hash(b->opt.config->marker_db, strlen(b->opt.config->marker_db), name);
-    while (!taken) {
-        char *answer = NULL;
-
-        if (stopping(b))
-            return gf_fail(err, GF_ERR_STOPPED, "stopped");
-        if (!gf_server_scalar(&answer, b->links[GF_LINK_WORK], "wait for an earlier schema change", err,
-                              "SELECT GET_LOCK('gfreplica.ddl.%016llx', %d)", (unsigned long long)name,
-                              LOCK_POLL_SECONDS))
-            return false;
-        taken = answer != NULL && strcmp(answer, "1") == 0;
-        free(answer);
-        if (!taken && say_so(&since))
-            gf_log_info("a schema change of an earlier run is still under way on the target: waiting for its end");
-    }
-    return true;
+    snprintf(name, sizeof name, "gfreplica.ddl.%016llx", (unsigned long long)hash);
+    return gf_server_lock_take(b->links[GF_LINK_WORK], &lock, err);
 }
 
 static void free_schemas(gf_marker_schema *list, size_t count)
