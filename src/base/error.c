@@ -66,6 +66,53 @@ bool gf_fail_errno(gf_error *err, const char *fmt, ...)
     return false;
 }
 
+/* Messages with a value of some row in them: it stands behind `before`, and ends at the last `behind` (NULL: the end). */
+static const struct {
+    unsigned code;
+    const char *before, *behind;
+} telling[] = {
+    {1062, "entry '", "' for key "},       /* ER_DUP_ENTRY */
+    {1586, "entry '", "' for key "},       /* ER_DUP_ENTRY_WITH_KEY_NAME */
+    {1292, "value: '", "' for column "},   /* ER_TRUNCATED_WRONG_VALUE */
+    {1366, "value: '", "' for column "},   /* ER_TRUNCATED_WRONG_VALUE_FOR_FIELD */
+    {1411, "value: '", "' for function "}, /* ER_WRONG_VALUE_FOR_TYPE */
+    {1300, "string: '", NULL},             /* ER_INVALID_CHARACTER_STRING */
+    {1367, " '", "' value found"},         /* ER_ILLEGAL_VALUE_FOR_TYPE */
+    {1525, "value: '", NULL},              /* ER_WRONG_VALUE */
+    {1526, "for value ", NULL},            /* ER_NO_PARTITION_FOR_GIVEN_VALUE */
+    {1918, "value '", "' when "},          /* ER_BAD_DATA (MariaDB) */
+};
+
+static const char *find_last(const char *text, const char *wanted)
+{
+    const char *last = NULL;
+
+    for (const char *p = strstr(text, wanted); p != NULL; p = strstr(p + 1, wanted))
+        last = p;
+    return last;
+}
+
+/* Values of rows are nobody's business but the tables' (docs/operations.md). A text in another language is left out. */
+static void print_reason(char *out, size_t size, unsigned code, const char *text)
+{
+    for (size_t i = 0; i < sizeof telling / sizeof telling[0]; i++) {
+        const char *value, *rest;
+
+        if (telling[i].code != code)
+            continue;
+        value = strstr(text, telling[i].before);
+        if (value == NULL) {
+            snprintf(out, size, ": error %u", code);
+            return;
+        }
+        value += strlen(telling[i].before);
+        rest = telling[i].behind != NULL ? find_last(value, telling[i].behind) : NULL;
+        snprintf(out, size, ": error %u: %.*s...%s", code, (int)(value - text), text, rest != NULL ? rest : "");
+        return;
+    }
+    snprintf(out, size, ": error %u: %s", code, text);
+}
+
 bool gf_fail_mysql(gf_error *err, MYSQL *db, const char *fmt, ...)
 {
     unsigned code = mysql_errno(db);
@@ -75,7 +122,7 @@ bool gf_fail_mysql(gf_error *err, MYSQL *db, const char *fmt, ...)
     va_start(ap, fmt);
     fill(err, gf_mysql_error_kind(code), code, fmt, ap);
     va_end(ap);
-    snprintf(reason, sizeof reason, ": error %u: %s", code, mysql_error(db));
+    print_reason(reason, sizeof reason, code, mysql_error(db));
     append(err, reason);
     one_line(err);
     return false;

@@ -110,6 +110,38 @@ START_TEST(tls__is_what_the_mode_says)
 }
 END_TEST
 
+/* What is in a row is in no message; what is there to do can be told without. */
+static const struct {
+    const char *sql, *says;
+} telling[] = {
+    {"INSERT INTO told.t VALUES (3, 'secret'' for key ''x', 1)", "error 1062: Duplicate entry '...' for key "},
+    {"ALTER TABLE told.t ADD UNIQUE again (s)", "error 1062: Duplicate entry '...' for key "},
+    {"INSERT INTO told.t VALUES (9, 'x', 'secret')", "error 1366: Incorrect integer value: '...' for column "},
+    {"INSERT INTO told.p VALUES (4711)", "error 1526: Table has no partition for value ..."},
+};
+
+START_TEST(errors__hold_no_value_of_a_row)
+{
+    int family = _i % 2 == 0 ? MYSQL_TLS : MARIADB;
+    gf_server_config config = config_of(servers[family]);
+    gf_error err;
+    MYSQL *db;
+
+    h_sql(servers[family], "DROP DATABASE IF EXISTS told");
+    h_sql(servers[family], "CREATE DATABASE told");
+    h_sql(servers[family], "CREATE TABLE told.t (id INT PRIMARY KEY, v VARCHAR(30) UNIQUE, n INT, s VARCHAR(9) DEFAULT "
+                           "'secret')");
+    h_sql(servers[family], "INSERT INTO told.t (id, v) VALUES (1, 'secret'' for key ''x'), (2, 'secret')");
+    h_sql(servers[family], "ALTER TABLE told.t MODIFY s VARCHAR(9) INVISIBLE");
+    h_sql(servers[family], "CREATE TABLE told.p (v INT) PARTITION BY LIST (v) (PARTITION p VALUES IN (1))");
+    ck_assert_msg(gf_server_connect(&db, &config, GF_CONN_PLAIN, &err), "%s", err.text);
+    ck_assert(!gf_server_exec(db, "try", &err, "%s", telling[_i / 2].sql));
+    ck_assert_msg(strstr(err.text, telling[_i / 2].says) != NULL, "%s", err.text);
+    ck_assert_msg(strstr(err.text, "secret") == NULL && strstr(err.text, "4711") == NULL, "%s", err.text);
+    gf_server_close(db);
+}
+END_TEST
+
 START_TEST(tls__gives_the_client_certificate)
 {
     gf_server_config config = config_of(servers[MYSQL_TLS]);
@@ -274,6 +306,7 @@ int main(void)
     ADD_EACH(tc, tls__is_what_the_mode_says, tls_cases);
     tcase_add_test(tc, tls__gives_the_client_certificate);
     ADD_EACH(tc, password__is_taken_by_every_plugin_with_and_without_tls, plugins);
+    tcase_add_loop_test(tc, errors__hold_no_value_of_a_row, 0, 2 * (int)(sizeof telling / sizeof telling[0]));
     tcase_add_loop_test(tc, session__inherits_nothing, 0, 6);
     tcase_add_loop_test(tc, params__win_and_are_checked, 0, 2);
     tcase_add_loop_test(tc, quote__survives_the_server, 0, 2);
