@@ -58,6 +58,8 @@ typedef struct {
     gf_marker_table
         *deferred; /* owned: may lack indexes that are built after the rows; also of a job that has not begun */
     size_t deferred_count;
+    gf_marker_table *indexed; /* owned: have got such indexes from us; by gf_marker_indexed alone */
+    size_t indexed_count;
 } gf_marker_content;
 
 /* Creates database and tables if missing. CONFIG error when grants do not allow it. config stays borrowed. */
@@ -69,11 +71,17 @@ GF_MUST_CHECK bool gf_marker_claim(gf_marker_content *out, gf_marker *m, MYSQL *
 /* First start (rule S6): job row, `slots` slot rows, start position, before any row is written. */
 GF_MUST_CHECK bool gf_marker_begin(gf_marker *m, MYSQL *target, const char *source_identity, const gf_position *start,
                                    unsigned slots, gf_error *err);
-/* Before gf_marker_begin, which leaves them, and before they are made: these tables, and no others, are made without
-   some of their indexes. */
+/* Before gf_marker_begin, which leaves them, and before they are made: these tables, beside those noted already, are made
+   without some of their indexes. */
 GF_MUST_CHECK bool gf_marker_defer(gf_marker *m, MYSQL *target, const gf_table *const *tables, size_t count,
                                    gf_error *err);
-/* The table has all its indexes. From any thread with a connection of its own. */
+/* Only out->deferred, out->indexed. End with gf_marker_content_free. */
+GF_MUST_CHECK bool gf_marker_deferred(gf_marker_content *out, const gf_marker *m, MYSQL *target, gf_error *err);
+GF_MUST_CHECK bool gf_marker_indexed(gf_marker_content *out, const gf_marker *m, MYSQL *target, gf_error *err);
+/* We are still the job's instance (R3): CONFIG error when not. From any thread with a connection of its own. */
+GF_MUST_CHECK bool gf_marker_is_ours(const gf_marker *m, MYSQL *target, gf_error *err);
+/* The table has all its indexes: noted if we are still the job's instance (R3). From any thread with a connection of its
+   own. */
 GF_MUST_CHECK bool gf_marker_built(const gf_marker *m, MYSQL *target, const gf_table *t, gf_error *err);
 /* Insert range rows in one transaction; idempotent, DATA error when there are others. The ranges may be of many tables
    (t is not looked at): one call for thousands of small tables is what is fast. */
@@ -134,10 +142,16 @@ bool gf_deferral_pays(const gf_config *config, const gf_table *t);
 GF_MUST_CHECK bool gf_deferral_count(unsigned *count, const gf_deferral *d, const gf_table *t, gf_error *err);
 /* gf_target_create_sql without them. Owned by the caller. */
 GF_MUST_CHECK bool gf_deferral_create_sql(char **out, const gf_deferral *d, const gf_table *t, gf_error *err);
-/* Finishes the table: builds, in one ALTER, what it lacks of them, and waits for an ALTER that an earlier run has left
-   behind. Runs for as long as that takes; break the link to interrupt it. target: GF_CONN_PLAIN. STOPPED when *stop. */
-GF_MUST_CHECK bool gf_deferral_build(MYSQL *target, const gf_deferral *d, const gf_table *t, const atomic_bool *stop,
-                                     gf_error *err);
+/* How many of them the target's table lacks. */
+GF_MUST_CHECK bool gf_deferral_missing(unsigned *count, MYSQL *target, const gf_deferral *d, const gf_table *t,
+                                       gf_error *err);
+/*
+ * Finishes the table: builds, in one ALTER, what it lacks of them, and notes it in the marker. Another instance that is at
+ * it, or an ALTER that an earlier run has left behind, is waited for; CONFIG error when the job is another instance's (R3).
+ * Runs for as long as that takes; break the link to interrupt it. target: GF_CONN_PLAIN. STOPPED when *stop.
+ */
+GF_MUST_CHECK bool gf_deferral_build(MYSQL *target, const gf_deferral *d, const gf_marker *m, const gf_table *t,
+                                     const atomic_bool *stop, gf_error *err);
 
 /* missing[i]: the target has no table by the name of tables[i], in whatever case. */
 GF_MUST_CHECK bool gf_target_missing(bool *missing, MYSQL *target, const gf_config *config,

@@ -68,22 +68,17 @@ static bool is_noted(const gf_table *t, const gf_marker_table *noted, size_t cou
     return count > 0 && bsearch(&wanted, noted, count, sizeof *noted, by_names) != NULL;
 }
 
-bool gf_indexes_choose(bool *deferred, MYSQL *target, const gf_deferral *d, const gf_config *config, bool allowed,
-                       const gf_table *const *tables, size_t count, const gf_marker_table *noted, size_t noted_count,
-                       gf_error *err)
+bool gf_indexes_choose(bool *deferred, const gf_indexes_choice *c, gf_error *err)
 {
-    bool *missing = gf_calloc(count + 1, sizeof *missing);
-    bool ok = gf_target_missing(missing, target, config, tables, count, err);
-
-    for (size_t i = 0; ok && i < count; i++) {
+    for (size_t i = 0; i < c->count; i++) {
         unsigned indexes = 0;
 
-        if (allowed && missing[i] && gf_deferral_pays(config, tables[i]))
-            ok = gf_deferral_count(&indexes, d, tables[i], err);
-        deferred[i] = indexes > 0 || (!missing[i] && is_noted(tables[i], noted, noted_count));
+        if (c->allowed && c->missing[i] && gf_deferral_pays(c->config, c->tables[i]) &&
+            !gf_deferral_count(&indexes, c->deferral, c->tables[i], err))
+            return false;
+        deferred[i] = indexes > 0 || (!c->missing[i] && is_noted(c->tables[i], c->noted, c->noted_count));
     }
-    free(missing);
-    return ok;
+    return true;
 }
 
 /* ---- builders ---- */
@@ -164,8 +159,7 @@ static bool build(struct builder *b, MYSQL **db, struct job_table *t, gf_error *
 
     if (*db == NULL && !connect_builder(b, db, err))
         return false;
-    if (!gf_deferral_build(*db, x->opt.deferral, t->table, &x->stopping, err) ||
-        !gf_marker_built(x->opt.marker, *db, t->table, err))
+    if (!gf_deferral_build(*db, x->opt.deferral, x->opt.marker, t->table, &x->stopping, err))
         return false;
     note_built(x, t);
     return true;

@@ -22,11 +22,20 @@ typedef struct {
     size_t count;
 } gf_indexes_options;
 
-/* deferred[i]: tables[i] is to be made without them, because that pays (and may be: `allowed`), or was made so by a start
-   that was broken off (`noted` of the marker). */
-GF_MUST_CHECK bool gf_indexes_choose(bool *deferred, MYSQL *target, const gf_deferral *d, const gf_config *config,
-                                     bool allowed, const gf_table *const *tables, size_t count,
-                                     const gf_marker_table *noted, size_t noted_count, gf_error *err);
+typedef struct {
+    const gf_config *config; /* borrowed, like all here */
+    const gf_deferral *deferral;
+    bool allowed;                  /* it may be done at all */
+    const gf_table *const *tables; /* count of them */
+    const bool *missing;           /* missing[i]: the target has no tables[i] */
+    size_t count;
+    const gf_marker_table *noted; /* of the marker, in its order */
+    size_t noted_count;
+} gf_indexes_choice;
+
+/* deferred[i]: tables[i] is to be made without them, because that pays and is allowed, or was made so by a start that was
+   broken off. */
+GF_MUST_CHECK bool gf_indexes_choose(bool *deferred, const gf_indexes_choice *c, gf_error *err);
 
 /* Threads that build, at most config->copy_writers: none when there is nothing to do, which gives NULL. */
 GF_MUST_CHECK bool gf_indexes_start(gf_indexes **out, const gf_indexes_options *opt, gf_error *err);

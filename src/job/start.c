@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "databases.h"
+#include "found.h"
 #include "gfreplica/check.h"
 #include "gfreplica/cli.h"
 #include "gfreplica/log.h"
@@ -573,36 +574,57 @@ static bool any_pays(const gf_job *j, const gf_table *const *tables, size_t coun
 /* Noted before the tables are made: whoever goes on after us must know it. */
 static bool note_deferred(gf_job *j, const gf_table *const *tables, size_t count, const bool *deferred, gf_error *err)
 {
-    j->deferred = gf_calloc(count + 1, sizeof *j->deferred);
+    const gf_table **list = gf_calloc(count + 1, sizeof *list);
+    size_t noted = 0;
+    bool ok;
+
     for (size_t i = 0; i < count; i++)
         if (deferred[i])
-            j->deferred[j->deferred_count++] = tables[i];
-    return gf_marker_defer(j->marker, j->target, j->deferred, j->deferred_count, err);
+            list[noted++] = tables[i];
+    ok = gf_marker_defer(j->marker, j->target, list, noted, err);
+    free(list);
+    return ok;
 }
 
-/* Fills deferred[i], and j->deferral where any is true or may be. */
+static bool choose_deferred(gf_job *j, const gf_marker_content *m, const gf_found *f, bool *deferred, gf_error *err)
+{
+    const gf_indexes_choice choice = {.config = j->config,
+                                      .deferral = j->deferral,
+                                      .allowed = f->why_not == NULL,
+                                      .tables = f->tables,
+                                      .missing = f->missing,
+                                      .count = f->count,
+                                      .noted = m->deferred,
+                                      .noted_count = m->deferred_count};
+
+    return gf_indexes_choose(deferred, &choice, err) && gf_found_choose(deferred, j, f, err);
+}
+
+/* Fills deferred[i], and j->deferral where any may be true. */
 static bool defer_indexes(gf_job *j, const gf_marker_content *m, const gf_table *const *tables, size_t count,
                           bool *deferred, gf_error *err)
 {
-    const char *why_not = why_not_deferred(j);
-    bool pays = any_pays(j, tables, count), allowed = pays && why_not == NULL;
+    bool *missing = gf_calloc(count + 1, sizeof *missing), ok;
+    const gf_found f = {.tables = tables, .count = count, .missing = missing, .why_not = why_not_deferred(j)};
 
-    if (pays && !allowed)
-        gf_log_info("large tables are made with all their indexes (--defer-indexes): %s", why_not);
-    if (j->marker == NULL || (!allowed && m->deferred_count == 0))
-        return true;
-    j->deferral = gf_deferral_new(j->config, &j->source_info, &j->target_info, tables, count);
-    return gf_indexes_choose(deferred, j->target, j->deferral, j->config, allowed, tables, count, m->deferred,
-                             m->deferred_count, err) &&
-           note_deferred(j, tables, count, deferred, err);
+    if (f.why_not != NULL && any_pays(j, tables, count))
+        gf_log_info("large tables are made with all their indexes (--defer-indexes): %s", f.why_not);
+    if (j->marker != NULL)
+        j->deferral = gf_deferral_new(j->config, &j->source_info, &j->target_info, tables, count);
+    ok = gf_target_missing(missing, j->target, j->config, tables, count, err) &&
+         choose_deferred(j, m, &f, deferred, err) &&
+         (j->marker == NULL || note_deferred(j, tables, count, deferred, err));
+    free(missing);
+    return ok;
 }
 
 /* What the marker says of the tables that we have. */
-static void resume_deferred(gf_job *j, const gf_marker_content *m)
+static void take_deferred(gf_job *j, const gf_marker_content *m)
 {
     const gf_table **tables;
     size_t count;
 
+    gf_start_forget_deferred(j);
     if (m->deferred_count == 0)
         return;
     count = gf_catalog_list(j->catalog, &tables);
@@ -616,6 +638,19 @@ static void resume_deferred(gf_job *j, const gf_marker_content *m)
         if (t != NULL && t->create_sql != NULL)
             j->deferred[j->deferred_count++] = t;
     }
+}
+
+/* Another instance that started at the same moment may have made tables that we have found there: it has noted them
+   before, and stops, since the job is ours. */
+static bool read_deferred(gf_job *j, gf_error *err)
+{
+    gf_marker_content m = {0};
+    bool ok = gf_marker_deferred(&m, j->marker, j->target, err);
+
+    if (ok)
+        take_deferred(j, &m);
+    gf_marker_content_free(&m);
+    return ok;
 }
 
 static bool create_tables(gf_job *j, const gf_marker_content *m, gf_error *err)
@@ -647,7 +682,8 @@ static bool begin_job(gf_job *j, const gf_marker_content *m, gf_error *err)
     j->state.schema_changes = 0; /* no thread runs yet */
     gf_buf_reset(&j->pending_ddl);
     return j->marker == NULL ||
-           gf_marker_begin(j->marker, j->target, j->state.source_identity, &j->start, j->config->writers, err);
+           (gf_marker_begin(j->marker, j->target, j->state.source_identity, &j->start, j->config->writers, err) &&
+            read_deferred(j, err));
 }
 
 static void forget_schema_place(gf_job *j)
@@ -760,7 +796,7 @@ static bool resume_job(gf_job *j, gf_marker_content *m, gf_error *err)
     j->xa_count = m->xa_count;
     m->xas = NULL;
     m->xa_count = 0;
-    resume_deferred(j, m);
+    take_deferred(j, m);
     return true;
 }
 

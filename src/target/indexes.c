@@ -3,8 +3,10 @@
  * indexes.c - indexes that are built after the rows: for which tables, and the ALTER that builds them.
  *
  * The target's own indexes are the truth: what a table lacks of its definition is built, whatever an earlier run has or
- * has not done. An ALTER outlives the client that sent it, so one that a dead run left behind is waited for.
+ * has not done. An ALTER outlives the client that sent it, so one that a dead run left behind is waited for; and so is a
+ * living one: who builds has a lock of the table's for as long as its session lasts.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <unistd.h>
@@ -145,6 +147,11 @@ static bool find_missing(gf_buf *add, unsigned *count, MYSQL *db, const gf_defer
     return ok;
 }
 
+bool gf_deferral_missing(unsigned *count, MYSQL *target, const gf_deferral *d, const gf_table *t, gf_error *err)
+{
+    return find_missing(NULL, count, target, d, t, err);
+}
+
 static void alter_head(gf_buf *sql, const gf_table *t)
 {
     gf_buf_printf(sql, "ALTER TABLE %s ADD KEY ", t->target_sql);
@@ -206,6 +213,7 @@ static bool may_be_otherwise(unsigned code)
 struct building {
     MYSQL *db;
     const gf_deferral *d;
+    const gf_marker *m;
     const gf_table *t;
     size_t manner;
     unsigned tries, count; /* ALTERs sent; what the last one adds */
@@ -247,6 +255,18 @@ static const char *plural(unsigned n)
     return n == 1 ? "" : "es";
 }
 
+/* An instance that was frozen since it looked for its work adds no index to a table that another one has altered since
+   (R3): that one waits for our lock. */
+static bool add_missing(bool *done, struct building *b, const gf_buf *add, gf_error *err)
+{
+    if (!gf_marker_is_ours(b->m, b->db, err))
+        return false;
+    if (b->tries++ == 0)
+        gf_log_info("%s: its rows are copied, building %u index%s", b->t->label, b->count, plural(b->count));
+    *done = alter(b, add, err);
+    return *done || may_try_again(b, err) || gf_fail_context(err, "build the indexes that were left for later");
+}
+
 /* *done: nothing is missing any more. */
 static bool build_once(bool *done, struct building *b, const atomic_bool *stop, gf_error *err)
 {
@@ -257,27 +277,55 @@ static bool build_once(bool *done, struct building *b, const atomic_bool *stop, 
     *done = ok && count == 0;
     if (ok && !*done) {
         b->count = count;
-        if (b->tries++ == 0)
-            gf_log_info("%s: its rows are copied, building %u index%s", b->t->label, count, plural(count));
-        *done = alter(b, &add, err);
-        ok = *done || may_try_again(b, err) || gf_fail_context(err, "build the indexes that were left for later");
+        ok = add_missing(done, b, &add, err);
     }
     gf_buf_free(&add);
     return ok;
 }
 
-bool gf_deferral_build(MYSQL *db, const gf_deferral *d, const gf_table *t, const atomic_bool *stop, gf_error *err)
+static bool build(struct building *b, const atomic_bool *stop, gf_error *err)
 {
-    struct building b = {.db = db, .d = d, .t = t};
     uint64_t began = gf_now_ms();
-    bool done = false, ok;
+    bool done = false, ok = true;
 
-    /* As long as writers bear a lock. */
-    ok = gf_server_exec(db, "build indexes", err, "SET SESSION lock_wait_timeout=%u", d->config->retry_timeout + 1);
     while (ok && !done)
-        ok = build_once(&done, &b, stop, err);
-    if (ok && b.tries > 0)
-        gf_log_info("%s: %u index%s built in %.1f s", t->label, b.count, plural(b.count),
+        ok = build_once(&done, b, stop, err);
+    ok = ok && gf_marker_built(b->m, b->db, b->t, err);
+    if (ok && b->tries > 0)
+        gf_log_info("%s: %u index%s built in %.1f s", b->t->label, b->count, plural(b->count),
                     (double)(gf_now_ms() - began) / 1000);
+    return ok;
+}
+
+/* ---- one instance at a time ---- */
+
+static bool is_set(void *ctx)
+{
+    return atomic_load((const atomic_bool *)ctx);
+}
+
+/* Of the marker, the job and the table. */
+static void name_lock(char name[64], const gf_config *c, const gf_table *t)
+{
+    uint64_t hash = gf_hash(c->marker_db, strlen(c->marker_db), gf_hash(c->job, strlen(c->job), 0));
+
+    hash = gf_hash(t->target_sql, strlen(t->target_sql), hash);
+    snprintf(name, 64, "gfreplica.keys.%016llx", (unsigned long long)hash);
+}
+
+bool gf_deferral_build(MYSQL *db, const gf_deferral *d, const gf_marker *m, const gf_table *t, const atomic_bool *stop,
+                       gf_error *err)
+{
+    struct building b = {.db = db, .d = d, .m = m, .t = t};
+    char name[64], *what = gf_asprintf("building the indexes of %s by another run of this job", t->label);
+    const gf_server_lock lock = {
+        .name = name, .what = what, .timeout = d->config->retry_timeout, .stopped = is_set, .ctx = (void *)stop};
+    bool ok;
+
+    name_lock(name, d->config, t);
+    /* As long as writers bear a lock. */
+    ok = gf_server_exec(db, "build indexes", err, "SET SESSION lock_wait_timeout=%u", d->config->retry_timeout + 1) &&
+         gf_server_lock_take(db, &lock, err) && build(&b, stop, err) && gf_server_lock_release(db, &lock, err);
+    free(what);
     return ok;
 }

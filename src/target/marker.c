@@ -6,6 +6,7 @@
  *   slot         one row a stream writer: the position that its last commit reached; the newest seq is the job's
  *   table_range  one row a range of a table's keys: how far its rows are copied
  *   deferred     one row a table that was made without some of its indexes, until they are built
+ *   indexed      one row a table that has got them from us
  *   xa           one row a prepared XA transaction: the changes that wait for its COMMIT (rule S4)
  *   ddl          one row a job that has met DDL: how many it has passed, and the one that is about to run
  *   ddl_table    one row a table that DDL has touched: its definition at the position
@@ -87,6 +88,11 @@ static const char *const tables[][2] = {
                  "name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,"
                  "generation BIGINT UNSIGNED NOT NULL,"
                  "PRIMARY KEY (job, db, name)"},
+    {"indexed", "job VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,"
+                "db VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,"
+                "name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,"
+                "generation BIGINT UNSIGNED NOT NULL,"
+                "PRIMARY KEY (job, db, name)"},
 };
 enum { TABLE_COUNT = sizeof(tables) / sizeof(tables[0]) };
 
@@ -365,20 +371,26 @@ static bool read_schemas(gf_marker_content *out, const gf_marker *m, MYSQL *targ
     return true;
 }
 
-static bool read_deferred(gf_marker_content *out, const gf_marker *m, MYSQL *target, gf_error *err)
+static bool read_tables(gf_marker_table **out, size_t *count, const gf_marker *m, MYSQL *target, const char *from,
+                        gf_error *err)
 {
-    MYSQL_RES *res = gf_server_query(target, "read which tables lack indexes", err,
-                                     "SELECT db, name FROM %s.deferred WHERE job=%s ORDER BY db, name FOR UPDATE",
-                                     m->db_sql, m->job_sql);
+    MYSQL_RES *res = gf_server_query(target, "read from the marker which tables are indexed later", err,
+                                     "SELECT db, name FROM %s.%s WHERE job=%s ORDER BY db, name FOR UPDATE", m->db_sql,
+                                     from, m->job_sql);
     MYSQL_ROW row;
 
     if (res == NULL)
         return false;
-    out->deferred = gf_calloc((size_t)mysql_num_rows(res) + 1, sizeof(*out->deferred));
+    *out = gf_calloc((size_t)mysql_num_rows(res) + 1, sizeof(**out));
     while ((row = mysql_fetch_row(res)) != NULL)
-        out->deferred[out->deferred_count++] = (gf_marker_table){gf_strdup(row[0]), gf_strdup(row[1])};
+        (*out)[(*count)++] = (gf_marker_table){gf_strdup(row[0]), gf_strdup(row[1])};
     mysql_free_result(res);
     return true;
+}
+
+static bool read_deferred(gf_marker_content *out, const gf_marker *m, MYSQL *target, gf_error *err)
+{
+    return read_tables(&out->deferred, &out->deferred_count, m, target, "deferred", err);
 }
 
 /* Rule R3: from here on an instance of an older generation affects no row of the marker. */
@@ -447,6 +459,15 @@ bool gf_marker_claim(gf_marker_content *out, gf_marker *m, MYSQL *target, gf_err
     return ok;
 }
 
+static void free_tables(gf_marker_table *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(list[i].db);
+        free(list[i].name);
+    }
+    free(list);
+}
+
 void gf_marker_content_free(gf_marker_content *c)
 {
     for (size_t i = 0; i < c->range_count; i++) {
@@ -471,11 +492,8 @@ void gf_marker_content_free(gf_marker_content *c)
     }
     free(c->schemas);
     gf_buf_free(&c->pending);
-    for (size_t i = 0; i < c->deferred_count; i++) {
-        free(c->deferred[i].db);
-        free(c->deferred[i].name);
-    }
-    free(c->deferred);
+    free_tables(c->deferred, c->deferred_count);
+    free_tables(c->indexed, c->indexed_count);
     gf_position_free(&c->position);
     *c = (gf_marker_content){0};
 }
@@ -759,23 +777,23 @@ static void add_name(gf_buf *sql, const gf_table *t)
     add_text(sql, t->name);
 }
 
-static bool replace_deferred(const gf_marker *m, MYSQL *target, const gf_table *const *deferred, size_t count,
-                             gf_error *err)
+/* Another instance that starts at the same moment may have noted tables, and made them: its notes stay. */
+static bool add_deferred(const gf_marker *m, MYSQL *target, const gf_table *const *deferred, size_t count,
+                         gf_error *err)
 {
     gf_buf sql = {0};
-    bool ok = gf_server_exec(target, "note deferred indexes in the marker", err, "DELETE FROM %s.deferred WHERE job=%s",
-                             m->db_sql, m->job_sql);
+    bool ok = true;
 
     for (size_t i = 0; i < count && ok; i++) {
+        gf_buf_str(&sql, sql.len > 0 ? "," : "");
         if (sql.len == 0)
             gf_buf_printf(&sql, "INSERT INTO %s.deferred (job, generation, db, name) VALUES ", m->db_sql);
-        else
-            gf_buf_str(&sql, ",");
         gf_buf_printf(&sql, "(%s,%" PRIu64 ",", m->job_sql, m->generation);
         add_name(&sql, deferred[i]);
         gf_buf_str(&sql, ")");
         if (sql.len < INSERT_BYTES && i + 1 < count)
             continue;
+        gf_buf_printf(&sql, " ON DUPLICATE KEY UPDATE generation=%" PRIu64, m->generation);
         ok = run(target, "note deferred indexes in the marker", &sql, err);
         gf_buf_reset(&sql);
     }
@@ -789,20 +807,57 @@ bool gf_marker_defer(gf_marker *m, MYSQL *target, const gf_table *const *deferre
 
     if (!gf_server_exec(target, what, err, "START TRANSACTION"))
         return false;
-    return end_transaction(target, replace_deferred(m, target, deferred, count, err), what, err);
+    return end_transaction(target, add_deferred(m, target, deferred, count, err), what, err);
+}
+
+bool gf_marker_deferred(gf_marker_content *out, const gf_marker *m, MYSQL *target, gf_error *err)
+{
+    *out = (gf_marker_content){0};
+    return read_deferred(out, m, target, err);
+}
+
+bool gf_marker_indexed(gf_marker_content *out, const gf_marker *m, MYSQL *target, gf_error *err)
+{
+    *out = (gf_marker_content){0};
+    return read_tables(&out->indexed, &out->indexed_count, m, target, "indexed", err);
+}
+
+bool gf_marker_is_ours(const gf_marker *m, MYSQL *target, gf_error *err)
+{
+    static const char what[] = "look whose job it is in the marker";
+
+    if (!gf_server_exec(target, what, err, "START TRANSACTION"))
+        return false;
+    return end_transaction(target, is_ours(m, target, err), what, err);
+}
+
+/* Moves the note from `deferred` to `indexed`. */
+static bool note_built(const gf_marker *m, MYSQL *target, const gf_table *t, gf_error *err)
+{
+    gf_buf away = {0}, add = {0};
+    bool ok;
+
+    gf_buf_printf(&away, "DELETE FROM %s.deferred WHERE job=%s AND (db,name)=(", m->db_sql, m->job_sql);
+    add_name(&away, t);
+    gf_buf_str(&away, ")");
+    gf_buf_printf(&add, "REPLACE INTO %s.indexed (job, generation, db, name) VALUES (%s,%" PRIu64 ",", m->db_sql,
+                  m->job_sql, m->generation);
+    add_name(&add, t);
+    gf_buf_str(&add, ")");
+    ok = is_ours(m, target, err) && run(target, "note built indexes in the marker", &away, err) &&
+         run(target, "note built indexes in the marker", &add, err);
+    gf_buf_free(&away);
+    gf_buf_free(&add);
+    return ok;
 }
 
 bool gf_marker_built(const gf_marker *m, MYSQL *target, const gf_table *t, gf_error *err)
 {
-    gf_buf sql = {0};
-    bool ok;
+    static const char what[] = "note built indexes in the marker";
 
-    gf_buf_printf(&sql, "DELETE FROM %s.deferred WHERE job=%s AND (db,name)=(", m->db_sql, m->job_sql);
-    add_name(&sql, t);
-    gf_buf_str(&sql, ")");
-    ok = run(target, "note built indexes in the marker", &sql, err);
-    gf_buf_free(&sql);
-    return ok;
+    if (!gf_server_exec(target, what, err, "START TRANSACTION"))
+        return false;
+    return end_transaction(target, note_built(m, target, t, err), what, err);
 }
 
 /* ---- what travels with rows ---- */

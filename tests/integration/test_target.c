@@ -851,6 +851,49 @@ START_TEST(chunks__keep_the_snapshot_of_a_keyless_table)
 }
 END_TEST
 
+static void expect_notes(const gf_marker *m, size_t deferred, size_t indexed)
+{
+    gf_marker_content c = {0};
+
+    OK(gf_marker_deferred(&c, m, db, &err));
+    ck_assert_uint_eq(c.deferred_count, deferred);
+    gf_marker_content_free(&c);
+    OK(gf_marker_indexed(&c, m, db, &err));
+    ck_assert_uint_eq(c.indexed_count, indexed);
+    gf_marker_content_free(&c);
+}
+
+/* Two first starts at once: neither takes back what the other has noted. The older one's work is over with its job. */
+START_TEST(marker__keeps_what_any_start_has_deferred)
+{
+    gf_table *t = load("t_int"), *u = load("t_none");
+    const gf_table *const first[] = {t}, *const second[] = {t, u};
+    gf_position start = {.file = "binlog.000001"};
+    gf_marker *a = open_marker(), *b = open_marker();
+
+    OK(gf_marker_remove(a, db, &err));
+    OK(gf_marker_defer(a, db, second, 2, &err));
+    OK(gf_marker_defer(b, db, first, 1, &err));
+    expect_notes(b, 2, 0);
+    OK(gf_marker_begin(a, db, "source-1", &start, config.writers, &err));
+    OK(gf_marker_is_ours(a, db, &err));
+    config.take_over = true;
+    OK(gf_marker_begin(b, db, "source-1", &start, config.writers, &err));
+    config.take_over = false;
+    ck_assert(!gf_marker_is_ours(a, db, &err));
+    ck_assert(!gf_marker_built(a, db, t, &err));
+    ck_assert_int_eq(err.kind, GF_ERR_CONFIG);
+    ck_assert_ptr_nonnull(strstr(err.text, "another instance has taken over"));
+    expect_notes(b, 2, 0);
+    OK(gf_marker_built(b, db, t, &err));
+    expect_notes(b, 1, 1);
+    gf_marker_free(a);
+    gf_marker_free(b);
+    gf_table_free(t);
+    gf_table_free(u);
+}
+END_TEST
+
 START_TEST(chunks__name_the_row_that_max_allowed_packet_forbids)
 {
     struct seen seen;
@@ -1098,6 +1141,7 @@ static TCase *cases_on(const char *name, void (*start)(void))
     tcase_add_test(tc, marker__keeps_gtids_of_both_families);
     tcase_add_test(tc, marker__refuses_other_ranges_of_the_same_table);
     tcase_add_test(tc, marker__tells_the_grant_that_it_lacks);
+    tcase_add_test(tc, marker__keeps_what_any_start_has_deferred);
     tcase_add_test(tc, create__makes_the_sources_table_under_its_new_name);
     tcase_add_test(tc, create__refuses_what_is_there_and_differs);
     tcase_add_test(tc, auto_increment__is_raised_and_never_lowered);

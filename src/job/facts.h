@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * facts.h - what the catalog does not hold of a definition, compared between the servers: keys of all kinds, defaults,
+ * CHECK constraints.
+ *
+ * Read from information_schema on both, and only as far as both tell the same thing in the same words: no false alarms.
+ *
+ * Threads: the main thread's alone.
+ */
+#ifndef GFREPLICA_JOB_FACTS_H
+#define GFREPLICA_JOB_FACTS_H
+
+#include "internal.h"
+
+/* PLAIN_KEYS: those that are built after the rows. OTHER_KEYS: all but unique ones; of servers of two families, which have
+   other kinds each, the plain ones. ALL: keys of any kind, defaults, CHECK constraints; for servers of one family. */
+typedef enum { GF_FACTS_PLAIN_KEYS, GF_FACTS_OTHER_KEYS, GF_FACTS_ALL } gf_facts_scope;
+
+typedef enum { GF_FACT_LACKING, GF_FACT_DIFFERENT, GF_FACT_FURTHER } gf_fact_difference; /* on the target */
+
+/* `what` is "key", "default of column" or "CHECK constraint"; static. `name` is borrowed. */
+typedef void gf_fact_fn(void *ctx, const char *what, const char *name, gf_fact_difference how);
+
+/* Calls fn for each difference between the source's db.name and the target's target_db.target_name. */
+GF_MUST_CHECK bool gf_facts_compare(gf_job *j, const char *db, const char *name, const char *target_db,
+                                    const char *target_name, gf_facts_scope scope, gf_fact_fn *fn, void *ctx,
+                                    gf_error *err);
+
+#endif
