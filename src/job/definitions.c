@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "facts.h"
+#include "gfreplica/log.h"
+
 /* Behind the columns: "\n) ENGINE=...". */
 static const char *options_of(const char *create_sql)
 {
@@ -53,6 +56,45 @@ bool gf_definition_same(const gf_table *a, const gf_table *b)
            strcmp(partitions_of(a), partitions_of(b)) == 0;
 }
 
+/* The first difference of a table that matters. */
+struct finding {
+    const char *db, *name, *what;
+    char *of; /* owned; NULL: none */
+    gf_fact_difference how;
+};
+
+/* A further key that is not unique changes no row. */
+static void on_difference(void *ctx, const char *what, const char *name, gf_fact_difference how)
+{
+    struct finding *f = ctx;
+
+    if (how == GF_FACT_FURTHER && strcmp(what, "key") == 0) {
+        gf_log_warn("%s.%s has a key `%s` on the target that the source's has not: it stays", f->db, f->name, name);
+    } else if (f->of == NULL) {
+        f->what = what;
+        f->of = gf_strdup(name);
+        f->how = how;
+    }
+}
+
+static bool facts_agree(gf_job *j, const gf_table *t, gf_facts_scope scope, gf_error *err)
+{
+    static const char *const how[] = {[GF_FACT_LACKING] = "is not there on the target",
+                                      [GF_FACT_DIFFERENT] = "is another one on the target",
+                                      [GF_FACT_FURTHER] = "is there on the target alone"};
+    struct finding f = {.db = t->db, .name = t->name};
+    bool ok = gf_facts_compare(j, t->db, t->name, t->target_db, t->target_name, scope, on_difference, &f, err);
+
+    if (ok && f.of != NULL)
+        ok = gf_fail(err, GF_ERR_DATA,
+                     "%s.%s is not defined on the target as on the source: its %s `%s` %s, through another hand than "
+                     "ours or a change after the cutover's end position. Compare SHOW CREATE TABLE of both, alter the "
+                     "target's, run and cut over again",
+                     t->db, t->name, f.what, f.of, how[f.how]);
+    free(f.of);
+    return ok;
+}
+
 static bool agrees(gf_job *j, const char *db, const char *name, gf_error *err)
 {
     const gf_filter *f = &j->config->filter;
@@ -67,21 +109,43 @@ static bool agrees(gf_job *j, const char *db, const char *name, gf_error *err)
             "session variable that the source does not log, or a change after the cutover's end position? "
             "Compare SHOW CREATE TABLE of both, alter the target's if its rows are right, run and cut over again",
             db, name);
+    ok = ok && (there == NULL || facts_agree(j, there, GF_FACTS_ALL, err));
     gf_table_free(there);
     gf_table_free(here);
     return ok;
 }
 
-bool gf_definitions_agree(gf_job *j, gf_error *err)
+static bool changed_agree(gf_job *j, gf_error *err)
 {
     gf_marker_content m = {0};
     bool ok = true;
 
-    if (j->marker == NULL || j->state.schema_changes == 0) /* no thread but ours writes it any more */
+    if (j->state.schema_changes == 0) /* no thread but ours writes it any more */
         return true;
     ok = gf_marker_schemas(&m, j->marker, j->target, err);
     for (size_t i = 0; ok && i < m.schema_count; i++)
         ok = agrees(j, m.schemas[i].db, m.schemas[i].name, err);
     gf_marker_content_free(&m);
     return ok;
+}
+
+/* One that was dropped or renamed since is no business of ours, or it is among those with DDL. */
+static bool indexed_agree(gf_job *j, gf_error *err)
+{
+    gf_marker_content m = {0};
+    bool ok = gf_marker_indexed(&m, j->marker, j->target, err);
+
+    for (size_t i = 0; ok && i < m.indexed_count; i++) {
+        const gf_marker_table *d = &m.indexed[i];
+        const gf_table *t = gf_catalog_find(j->catalog, d->db, strlen(d->db), d->name, strlen(d->name));
+
+        ok = t == NULL || facts_agree(j, t, GF_FACTS_PLAIN_KEYS, err);
+    }
+    gf_marker_content_free(&m);
+    return ok;
+}
+
+bool gf_definitions_agree(gf_job *j, gf_error *err)
+{
+    return j->marker == NULL || (changed_agree(j, err) && indexed_agree(j, err));
 }

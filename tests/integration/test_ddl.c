@@ -477,6 +477,52 @@ START_TEST(statement__outlives_the_process_that_sent_it)
 }
 END_TEST
 
+/* Its host frozen, a run's session stays and holds the lock: whoever comes next says whose it is, and gives up in the end. */
+START_TEST(statement__of_a_frozen_instance_is_told_of)
+{
+    char *dir = h_path("checkpoints"), *other = h_path("others"), *conf, *log, *at;
+    MYSQL *blocker;
+    h_run *frozen, *run;
+
+    h_sql(source, "CREATE DATABASE frozen");
+    run_script("frozen", ITEMS SOME);
+    conf = h_config(source, target, "frozen", NULL);
+    frozen = h_start("--checkpoint-dir", dir, "--job", "frozen", conf);
+    must_log(frozen, "stage streaming");
+    blocker = h_connect(target);
+    if (mysql_query(blocker, "BEGIN") != 0 || mysql_query(blocker, "DELETE FROM frozen.items WHERE id=-1") != 0)
+        h_fail("%s", mysql_error(blocker));
+    run_script("frozen", "ALTER TABLE items ADD z INT DEFAULT 1");
+    must_log(frozen, "schema change at");
+    h_sleep(0.5);
+    h_signal(frozen, SIGSTOP);
+    mysql_close(blocker);
+    run = h_start("--checkpoint-dir", other, "--job", "frozen", "--retry-timeout", "3", conf);
+    must_log(run, "a schema change of another run of this job is not at its end on the target, but its connection");
+    ends(run, 4);
+    must_log(run, "is not at its end on the target after 3 s");
+    log = h_stderr(run);
+    at = strstr(log, "does not run any more, KILL ");
+    ck_assert_ptr_nonnull(at);
+    ck_assert_ptr_nonnull(strstr(log, " of 'root'@'"));
+    h_sql(target, "KILL %ld", strtol(at + strlen("does not run any more, KILL "), NULL, 10));
+    h_run_free(run);
+    run = h_start("--checkpoint-dir", other, "--job", "frozen", conf);
+    must_log(run, "begun by an earlier run and is done");
+    must_log(run, "stage streaming");
+    cut_over(run, other);
+    ck_assert_uint_eq(h_compare(source, target, "frozen"), 0);
+    h_signal(frozen, SIGKILL);
+    h_wait(frozen, 10);
+    h_run_free(frozen);
+    h_run_free(run);
+    free(log);
+    free(conf);
+    free(other);
+    free(dir);
+}
+END_TEST
+
 /* A target from before a schema change that nobody has told it of: what its tables were then is not known any more. */
 START_TEST(checkpoint__that_has_passed_more_than_the_marker_is_refused)
 {
@@ -662,6 +708,49 @@ START_TEST(cutover__stops_where_a_repeated_definition_differs)
 }
 END_TEST
 
+/* Another hand on the target, one thing after the other: what the catalog does not hold is compared as well. */
+static const struct {
+    const char *hand, *says;
+} by_hand[] = {
+    {"DROP KEY k", "its key `k` is not there on the target"},
+    {"ADD KEY k (n, v(3))", "its key `k` is another one on the target"},
+    {"DROP KEY k, ADD KEY k (n DESC, v(3)), ALTER n SET DEFAULT 8", "its default of column `n` is another one"},
+    {"ALTER n SET DEFAULT 7, ADD KEY more (v), ADD CONSTRAINT c CHECK (n < 900)",
+     "its CHECK constraint `c` is there on the target alone"},
+};
+enum { BY_HAND = sizeof by_hand / sizeof by_hand[0] };
+
+START_TEST(cutover__stops_where_keys_defaults_or_checks_differ)
+{
+    char *dir = h_path("checkpoints"), *conf;
+    h_run *run;
+
+    h_sql(source, "CREATE DATABASE hands");
+    run_script("hands", ITEMS SOME);
+    conf = h_config(source, target, "hands", NULL);
+    run = h_start("--checkpoint-dir", dir, "--job", "hands", conf);
+    must_log(run, "stage streaming");
+    run_script("hands", "ALTER TABLE items ADD KEY k (n DESC, v(3)), ADD CONSTRAINT positive CHECK (n > 0)");
+    must_log(run, "schema change done");
+    for (int i = 0; i < BY_HAND; i++) {
+        must_log(run, "stage streaming");
+        h_sql(target, "ALTER TABLE hands.items %s", by_hand[i].hand);
+        h_exec(NULL, NULL, 10, "cutover", "--checkpoint-dir", dir);
+        ends(run, 4);
+        must_log(run, by_hand[i].says);
+        h_run_free(run);
+        run = h_start("--checkpoint-dir", dir, "--job", "hands", conf);
+    }
+    h_sql(target, "ALTER TABLE hands.items DROP CONSTRAINT c");
+    must_log(run, "stage streaming");
+    cut_over(run, dir);
+    must_log(run, "hands.items has a key `more` on the target that the source's has not");
+    h_run_free(run);
+    free(conf);
+    free(dir);
+}
+END_TEST
+
 /* ---- what is not repeated ---- */
 
 static const struct {
@@ -764,10 +853,12 @@ static void add_rest(TCase *t, TCase *broken)
     tcase_add_test(t, statement__is_repeated_in_the_stream);
     tcase_add_loop_test(t, statement__stops_the_run_before_it_touches_the_target, 0, REFUSED);
     tcase_add_test(broken, statement__outlives_the_process_that_sent_it);
+    tcase_add_test(broken, statement__of_a_frozen_instance_is_told_of);
     tcase_add_test(broken, checkpoint__that_has_passed_more_than_the_marker_is_refused);
     tcase_add_test(broken, statement__survives_crashes_of_the_target);
     tcase_add_test(broken, statement__is_tried_again_once_the_target_is_mended);
     tcase_add_test(broken, start__stops_where_the_schema_was_read_behind_a_change);
+    tcase_add_test(broken, cutover__stops_where_keys_defaults_or_checks_differ);
 }
 
 static Suite *suite(void)
