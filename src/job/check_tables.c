@@ -531,7 +531,7 @@ static bool check_free_names(gf_check *c, gf_error *err)
     }
     if (full.count > 0)
         gf_check_problem(c,
-                         "target: tables hold rows already: %s: empty or drop them, or allow it "
+                         "target: tables hold rows already: %s: empty them (they need not be dropped), or allow it "
                          "(AllowExistingTargetTable)",
                          gf_check_names_text(&full));
     if (unseen.count > 0)

@@ -2,7 +2,8 @@
 /*
  * found.c - tables that were there: what they lack is built like what was left out of those that we make.
  *
- * A table in which a key has the source's name and other columns is somebody's own design: it is told and left alone.
+ * A table in which a key has the source's name and other columns is somebody's own design: it is told and left alone. So is
+ * one of whose plain keys not all can be built, because the cutover asks for all of those of a table that got any.
  */
 #include "found.h"
 
@@ -57,20 +58,43 @@ static void warn(const gf_table *t, struct lacks *l, const char *reason)
                     t->label, gf_buf_cstr(&l->lacking), reason);
 }
 
-/* Of what lacks, some may follow the rows; FULLTEXT and the like, and what others depend on, may not. */
+static void count_lacking(void *ctx, const char *what, const char *name, gf_fact_difference how)
+{
+    unsigned *count = ctx;
+
+    (void)what;
+    (void)name;
+    *count += how == GF_FACT_LACKING;
+}
+
+/* How many can follow the rows; 0 unless all plain ones can. */
+static bool count_later(unsigned *count, gf_job *j, const gf_table *t, gf_error *err)
+{
+    unsigned plain = 0;
+
+    *count = 0;
+    if (!gf_facts_compare(j, t->db, t->name, t->target_db, t->target_name, GF_FACTS_PLAIN_KEYS, count_lacking, &plain,
+                          err) ||
+        (plain > 0 && !gf_deferral_missing(count, j->target, j->deferral, t, err)))
+        return false;
+    if (*count != plain)
+        *count = 0;
+    return true;
+}
+
 static bool decide(bool *later, gf_job *j, const gf_found *f, const gf_table *t, struct lacks *l, gf_error *err)
 {
     const char *reason = why_not(j, f, t, l);
     unsigned count = 0;
 
-    if (reason == NULL && l->lacking_count > 0 && !gf_deferral_missing(&count, j->target, j->deferral, t, err))
+    if (reason == NULL && l->lacking_count > 0 && !count_later(&count, j, t, err))
         return false;
     *later = count > 0;
     if (count > 0)
         gf_log_info("%s: the target's table was there without the source's %s: %u of them built after its rows",
                     t->label, gf_buf_cstr(&l->lacking), count);
     if (count < l->lacking_count || l->different.len > 0)
-        warn(t, l, reason != NULL ? reason : "not all of them may be added while rows change");
+        warn(t, l, reason != NULL ? reason : "not all of them can be added while rows change");
     return true;
 }
 
@@ -88,7 +112,7 @@ static bool look(bool *later, gf_job *j, const gf_found *f, const gf_table *t, g
 
 static bool has_keys(const gf_table *t)
 {
-    return t->create_sql != NULL && strstr(t->create_sql, "KEY ") != NULL;
+    return t->create_sql != NULL && strstr(t->create_sql, "KEY `") != NULL;
 }
 
 bool gf_found_choose(bool *deferred, gf_job *j, const gf_found *f, gf_error *err)

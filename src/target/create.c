@@ -277,7 +277,7 @@ static bool check_existing(const struct maker *m, const gf_table *t, gf_error *e
         return ok;
     return gf_fail(
         err, GF_ERR_CONFIG,
-        "table %s on the target holds rows already: empty or drop it, or allow it (AllowExistingTargetTable)",
+        "table %s on the target holds rows already: empty it (it need not be dropped), or allow it (AllowExistingTargetTable)",
         t->target_sql);
 }
 
