@@ -52,7 +52,7 @@ bool gf_ddl_session_known(const gf_ddl_place *p, const gf_statement *s, gf_error
         return gf_fail(err, GF_ERR_DATA, "its event does not tell the session's sql_mode, flags and character set");
     if (e->two_phase)
         return gf_fail(err, GF_ERR_DATA, "it was logged in two phases (binlog_alter_two_phase)");
-    if (e->db_collation != 0)
+    if (e->db_collation != 0 && p->source->flavor == GF_FLAVOR_MYSQL)
         return gf_fail(err, GF_ERR_DATA, "its session had a collation_database of its own");
     return zone_known(p, e->time_zone, err);
 }
@@ -171,6 +171,9 @@ static bool set_mariadb(MYSQL *db, const gf_ddl_place *p, const gf_statement *s,
 
     if (!gf_server_exec(db, what, err, "SET SESSION check_constraint_checks=%d",
                         (e->flags & GF_SESSION_NO_CONSTRAINT_CHECKS) == 0))
+        return false;
+    /* Also of sessions that never set it: those without a default database that had another's thread. */
+    if (e->db_collation != 0 && !gf_server_exec(db, what, err, "SET SESSION collation_database=%u", e->db_collation))
         return false;
     if ((e->flags & GF_SESSION_IF_EXISTS) != 0 && !gf_server_exec(db, what, err, "SET SESSION sql_if_exists=1"))
         return false;

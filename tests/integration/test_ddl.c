@@ -166,6 +166,7 @@ static const scenario repeated[] = {
      "ALTER TABLE items ADD COLUMN IF NOT EXISTS q INT, DROP COLUMN IF EXISTS nothing\nCREATE OR REPLACE TABLE items (id INT PRIMARY KEY, u UUID, i INET6)\n"
      "INSERT INTO items VALUES (1,UUID(),'::1')\nALTER TABLE items ADD h TEXT, ADD UNIQUE (h)\nINSERT INTO items VALUES (2,UUID(),'::2',REPEAT('h',9000))\n"
      "SET check_constraint_checks=0; ALTER TABLE items ADD CHECK (id > 1)\nALTER TABLE items ADD z INT INVISIBLE\n"
+     "SET collation_database=latin1_german2_ci; ALTER TABLE items ADD own VARCHAR(9); CREATE TABLE more (id INT PRIMARY KEY, s VARCHAR(9))\n"
      "CREATE INDEX IF NOT EXISTS z ON items (z)\nALTER TABLE IF EXISTS items WAIT 5 ADD zz INT\nUPDATE items SET z=1, zz=2"},
     {MYSQL_, "mysql_own", ITEMS SOME,
      "ALTER TABLE items ADD COLUMN j JSON, ALGORITHM=INSTANT\nUPDATE items SET j='{\"a\": 1}'\nALTER TABLE items ADD INDEX f ((n * 2)); ALTER TABLE items ALTER INDEX f INVISIBLE\n"
