@@ -125,7 +125,7 @@ static bool marker_knows(const gf_check *c)
 /* Grants come first: later parts ask what they allow. */
 static bool run_parts(gf_check *c, gf_error *err)
 {
-    if (!gf_check_grants(c, err) || !gf_check_servers(c, err) || !gf_check_tables(c, err))
+    if (!gf_check_grants(c, err) || !gf_check_objects(c, err) || !gf_check_servers(c, err) || !gf_check_tables(c, err))
         return false;
     gf_check_foreign_keys(c);
     return true;

@@ -248,7 +248,7 @@ bool gf_grants_have(const gf_grants *g, const char *privilege, const char *db, c
 
 /* ---- source ---- */
 
-static char *quoted(const char *name)
+char *gf_check_quoted(const char *name)
 {
     gf_buf b = {0};
     char *text;
@@ -261,7 +261,7 @@ static char *quoted(const char *name)
 
 static void missing_select(gf_check *c, const char *db, const char *what)
 {
-    char *name = quoted(db);
+    char *name = gf_check_quoted(db);
 
     gf_check_problem(c, "source: no right to read %s: GRANT SELECT ON %s.* TO %s", what, name, c->source_grants.user);
     free(name);
@@ -317,7 +317,7 @@ static void check_hidden_tables(gf_check *c)
 
         if ((i > 0 && strcmp(db, c->tables[i - 1]->db) == 0) || !have_on_tables_only(&c->source_grants, "SELECT", db))
             continue;
-        name = quoted(db);
+        name = gf_check_quoted(db);
         gf_check_problem(c,
                          "source: only some tables of %s may be read, others would be left out unseen: "
                          "GRANT SELECT ON %s.* TO %s, or name the tables (--tables)",
@@ -464,7 +464,7 @@ static bool have_on_all(const gf_check *c, const char *privilege, const char *db
 
 static void missing_on_target(gf_check *c, const char *db, size_t first, size_t end, bool needed)
 {
-    char *name = quoted(db);
+    char *name = gf_check_quoted(db);
     gf_check_names missing = {0};
 
     for (size_t i = 0; i < sizeof target_privileges / sizeof target_privileges[0]; i++)
@@ -535,7 +535,7 @@ static void check_marker(gf_check *c)
     if (!c->marker) {
         const char *list = gf_check_names_text(&missing);
 
-        name = quoted(db);
+        name = gf_check_quoted(db);
         gf_check_warning(c,
                          "target: no right to keep the marker in %s (lacks %s): the job falls back to its checkpoint "
                          "alone, which can't notice that the target lost commits: GRANT %s ON %s.* TO %s",
@@ -543,68 +543,6 @@ static void check_marker(gf_check *c)
         free(name);
     }
     gf_check_names_free(&missing);
-}
-
-/* ---- views, triggers, routines and events ---- */
-
-/* What may not be seen would be left out without a word. */
-static void check_objects_of(gf_check *c, const gf_table *t)
-{
-    static const char *const source[] = {"SHOW VIEW", "TRIGGER", "EVENT"}, *const target[] = {"CREATE VIEW", "TRIGGER",
-                                                                                              "CREATE ROUTINE",
-                                                                                              "EVENT"};
-    gf_check_names missing = {0};
-    char *name = quoted(t->db);
-
-    for (size_t i = 0; i < sizeof source / sizeof source[0]; i++)
-        if (!gf_grants_have(&c->source_grants, source[i], t->db, NULL))
-            gf_check_name(&missing, source[i]);
-    if (missing.count > 0) {
-        const char *list = gf_check_names_text(&missing);
-
-        gf_check_problem(c, "source: no right to see all that --create-objects should create: GRANT %s ON %s.* TO %s",
-                         list, name, c->source_grants.user);
-    }
-    gf_check_names_free(&missing);
-    free(name);
-    name = quoted(t->target_db);
-    for (size_t i = 0; i < sizeof target / sizeof target[0]; i++)
-        if (!gf_grants_have(&c->target_grants, target[i], t->target_db, NULL))
-            gf_check_name(&missing, target[i]);
-    if (missing.count > 0) {
-        const char *list = gf_check_names_text(&missing);
-
-        gf_check_problem(c, "target: no right to create what --create-objects should create: GRANT %s ON %s.* TO %s",
-                         list, name, c->target_grants.user);
-    }
-    gf_check_names_free(&missing);
-    free(name);
-}
-
-static bool may_see_routines(const gf_check *c)
-{
-    const gf_grants *g = &c->source_grants;
-
-    if (c->source_info->flavor == GF_FLAVOR_MARIADB)
-        return gf_grants_have(g, "SELECT", "mysql", "proc");
-    return gf_grants_have(g, "SHOW ROUTINE", NULL, NULL) || gf_grants_have(g, "SELECT", NULL, NULL);
-}
-
-static void check_objects(gf_check *c)
-{
-    const char *last = NULL;
-
-    if (!c->config->create_objects)
-        return;
-    for (size_t i = 0; i < c->table_count; i++) {
-        if (last == NULL || strcmp(last, c->tables[i]->db) != 0)
-            check_objects_of(c, c->tables[i]);
-        last = c->tables[i]->db;
-    }
-    if (!may_see_routines(c))
-        gf_check_problem(c, "source: no right to see the routines that --create-objects should create: GRANT %s TO %s",
-                         c->source_info->flavor == GF_FLAVOR_MARIADB ? "SELECT ON mysql.proc" : "SHOW_ROUTINE ON *.*",
-                         c->source_grants.user);
 }
 
 /* ---- prepared transactions ---- */
@@ -664,7 +602,6 @@ bool gf_check_grants(gf_check *c, gf_error *err)
     check_target_databases(c);
     check_alter(c);
     check_unseen_databases(c);
-    check_objects(c);
     check_marker(c);
     return c->begun || check_xa(c, err);
 }

@@ -5,6 +5,7 @@
  *   check.c          runs the parts, keeps the report
  *   check_server.c   versions and settings of both servers
  *   check_grants.c   SHOW GRANTS read, and what of it is missing
+ *   check_objects.c  what --create-objects needs
  *   check_tables.c   keys, engines, collations, names: table by table
  *   check_foreign.c  foreign keys
  *
@@ -65,11 +66,15 @@ void gf_check_name(gf_check_names *list, const char *name);
 const char *gf_check_names_text(gf_check_names *list); /* valid until the next change */
 void gf_check_names_free(gf_check_names *list);
 
+/* `name` as an identifier of SQL; owned by the caller. */
+char *gf_check_quoted(const char *name);
+
 /* A global variable: *out is owned, NULL where the server has no such one. */
 GF_MUST_CHECK bool gf_check_variable(char **out, MYSQL *db, const char *name, gf_error *err);
 
 GF_MUST_CHECK bool gf_check_servers(gf_check *c, gf_error *err);
 GF_MUST_CHECK bool gf_check_grants(gf_check *c, gf_error *err);
+GF_MUST_CHECK bool gf_check_objects(gf_check *c, gf_error *err);
 GF_MUST_CHECK bool gf_check_tables(gf_check *c, gf_error *err);
 void gf_check_foreign_keys(gf_check *c);
 

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "check_parts.h"
+#include "databases.h"
 #include "gfreplica/target.h"
 
 /* ---- what we can't move ---- */
@@ -179,23 +180,13 @@ static void free_usages(usages *u)
     free(u->items);
 }
 
-static const char *mapped(const gf_config *config, const char *collation)
-{
-    const gf_renames *map = &config->map_collation;
-
-    for (size_t i = 0; i < map->count; i++)
-        if (strcasecmp(map->from[i], collation) == 0)
-            return map->to[i];
-    return collation;
-}
-
 static void collect_collations(const gf_check *c, usages *out)
 {
     for (size_t i = 0; i < c->table_count; i++) {
         const gf_table *t = c->tables[i];
 
         if (t->collation != NULL)
-            use(out, mapped(c->config, t->collation), t->label);
+            use(out, gf_databases_collation(c->config, t->collation), t->label);
         for (unsigned k = 0; k < t->column_count; k++) {
             const gf_column *col = &t->columns[k];
             char *user;
@@ -203,7 +194,7 @@ static void collect_collations(const gf_check *c, usages *out)
             if (col->collation == NULL || (t->collation != NULL && strcmp(col->collation, t->collation) == 0))
                 continue;
             user = gf_asprintf("%s.%s", t->label, col->name);
-            use(out, mapped(c->config, col->collation), user);
+            use(out, gf_databases_collation(c->config, col->collation), user);
             free(user);
         }
     }

@@ -224,7 +224,7 @@ static bool finish_objects(gf_job *j, gf_error *err)
 {
     gf_buf_reset(&j->left_out);
     if (j->config->create_objects)
-        return gf_objects_create(j->source, j->target, &j->config->filter, err);
+        return gf_objects_create(j->source, j->target, j->config, err);
     return gf_objects_list(&j->left_out, j->source, &j->config->filter, err);
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "databases.h"
 
+#include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
-static const char *mapped(const gf_config *config, const char *collation)
+const char *gf_databases_collation(const gf_config *config, const char *collation)
 {
     for (size_t i = 0; i < config->map_collation.count; i++) {
         if (strcasecmp(config->map_collation.from[i], collation) == 0)
@@ -12,27 +14,34 @@ static const char *mapped(const gf_config *config, const char *collation)
     return collation;
 }
 
-static bool create_like(MYSQL *source, MYSQL *target, const gf_config *config, const gf_table *t, gf_error *err)
+bool gf_databases_default(char **out, MYSQL *server, const char *db, gf_error *err)
 {
-    gf_buf name = {0}, quoted = {0};
-    MYSQL_RES *res;
-    MYSQL_ROW row;
-    bool ok = false;
+    gf_buf quoted = {0};
+    bool ok;
 
-    gf_buf_quote(&quoted, t->db, strlen(t->db));
-    gf_buf_ident(&name, t->target_db);
-    res = gf_server_query(source, t->db, err,
+    gf_buf_quote(&quoted, db, strlen(db));
+    ok = gf_server_scalar(out, server, db, err,
                           "SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s",
                           gf_buf_cstr(&quoted));
-    row = res == NULL ? NULL : mysql_fetch_row(res);
-    if (row != NULL && row[0] != NULL) /* a collation brings its character set */
-        ok = gf_server_exec(target, t->target_db, err, "CREATE DATABASE IF NOT EXISTS %s COLLATE %s",
-                            gf_buf_cstr(&name), mapped(config, row[0]));
-    else if (res != NULL)
-        gf_fail(err, GF_ERR_CONFIG, "source: database %s is not there any more", t->db);
-    mysql_free_result(res);
-    gf_buf_free(&name);
     gf_buf_free(&quoted);
+    return ok;
+}
+
+static bool create_like(MYSQL *source, MYSQL *target, const gf_config *config, const gf_table *t, gf_error *err)
+{
+    gf_buf name = {0};
+    char *collation = NULL;
+    bool ok;
+
+    gf_buf_ident(&name, t->target_db);
+    ok = gf_databases_default(&collation, source, t->db, err);
+    if (ok && collation != NULL) /* a collation brings its character set */
+        ok = gf_server_exec(target, t->target_db, err, "CREATE DATABASE IF NOT EXISTS %s COLLATE %s",
+                            gf_buf_cstr(&name), gf_databases_collation(config, collation));
+    else if (ok)
+        ok = gf_fail(err, GF_ERR_CONFIG, "source: database %s is not there any more", t->db);
+    free(collation);
+    gf_buf_free(&name);
     return ok || gf_fail_context(err, "create the target's database");
 }
 

@@ -12,4 +12,9 @@
 GF_MUST_CHECK bool gf_databases_create(MYSQL *source, MYSQL *target, const gf_config *config,
                                        const gf_table *const *tables, size_t count, gf_error *err);
 
+/* The default collation of a database, owned by the caller; NULL where there is no such database. */
+GF_MUST_CHECK bool gf_databases_default(char **out, MYSQL *server, const char *db, gf_error *err);
+/* What a collation of the source becomes on the target (--map-collation): borrowed from config, or the same. */
+const char *gf_databases_collation(const gf_config *config, const char *collation);
+
 #endif

@@ -4,6 +4,8 @@
  *
  * They are not there while rows arrive: what a trigger does on the source is in the binlog already and must not be
  * done twice. At the cutover they are created when the operator asked for it, else they are listed.
+ * Each is made in a session as its author's was, the way of mysqldump: the session decides what the text means (sql_mode,
+ * character sets, an event's time zone) and is kept with it.
  * A view may need another view or a function, so what fails is tried again as long as something else succeeds.
  */
 #include "objects.h"
@@ -11,22 +13,26 @@
 #include <stdlib.h>
 
 #include "check_parts.h"
+#include "databases.h"
 #include "gfreplica/log.h"
 
 static const struct kind {
     const char *name;   /* as in CREATE and SHOW CREATE */
     const char *list;   /* names of one database, given quoted */
+    const char *order;  /* behind it */
     const char *column; /* of SHOW CREATE that holds the statement */
 } kinds[] = {
     {"FUNCTION",
-     "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE='FUNCTION' AND ROUTINE_SCHEMA=",
+     "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE='FUNCTION' AND ROUTINE_SCHEMA=", "",
      "Create Function"},
     {"PROCEDURE",
-     "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE='PROCEDURE' AND ROUTINE_SCHEMA=",
+     "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE='PROCEDURE' AND ROUTINE_SCHEMA=", "",
      "Create Procedure"},
-    {"VIEW", "SELECT TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA=", "Create View"},
-    {"TRIGGER", "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=", "SQL Original Statement"},
-    {"EVENT", "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA=", "Create Event"},
+    {"VIEW", "SELECT TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA=", "", "Create View"},
+    {"TRIGGER", "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=",
+     " ORDER BY ACTION_ORDER", /* several of one kind on one table run in the order of their creation */
+     "SQL Original Statement"},
+    {"EVENT", "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA=", "", "Create Event"},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
@@ -64,8 +70,8 @@ static bool list_one(struct objects *o, MYSQL *source, const struct kind *kind, 
     MYSQL_ROW row;
 
     gf_buf_quote(&quoted, db, strlen(db));
-    res = gf_server_query(source, "list views, triggers, routines and events", err, "%s%s", kind->list,
-                          gf_buf_cstr(&quoted));
+    res = gf_server_query(source, "list views, triggers, routines and events", err, "%s%s%s", kind->list,
+                          gf_buf_cstr(&quoted), kind->order);
     gf_buf_free(&quoted);
     if (res == NULL)
         return false;
@@ -119,62 +125,278 @@ bool gf_objects_list(gf_buf *lines, MYSQL *source, const gf_filter *f, gf_error 
     return ok && note_unseen(lines, source, f, err);
 }
 
-/* The value of a column of the result's only row; NULL when there is no such column. */
-static const char *field(MYSQL_RES *res, MYSQL_ROW row, const char *name)
+/* ---- one definition ---- */
+
+/* What SHOW CREATE says of an object; borrowed from res. NULL: the server does not keep that for this kind. */
+struct definition {
+    MYSQL_RES *res; /* owned */
+    gf_slice sql;
+    const char *mode, *zone, *charset, *collation, *db_collation;
+};
+
+static const char *field(MYSQL_RES *res, MYSQL_ROW row, const char *name, unsigned long *len)
 {
     MYSQL_FIELD *fields = mysql_fetch_fields(res);
 
     for (unsigned i = 0; i < mysql_num_fields(res); i++) {
-        if (strcasecmp(fields[i].name, name) == 0)
-            return row[i];
+        if (strcasecmp(fields[i].name, name) != 0)
+            continue;
+        if (len != NULL)
+            *len = mysql_fetch_lengths(res)[i];
+        return row[i];
     }
     return NULL;
 }
 
-/* Body and sql_mode belong together: the target must read the text as the source did. */
-static bool set_session(MYSQL *target, MYSQL_RES *res, MYSQL_ROW row, gf_error *err)
+static bool fill_definition(struct definition *d, const struct kind *kind, gf_error *err)
 {
-    const char *mode = field(res, row, "sql_mode"), *charset = field(res, row, "character_set_client"),
-               *collation = field(res, row, "collation_connection");
-    gf_buf quoted = {0};
-    bool ok = true;
+    MYSQL_ROW row = mysql_fetch_row(d->res);
+    unsigned long len = 0;
+    const char *sql = row == NULL ? NULL : field(d->res, row, kind->column, &len);
 
-    if (mode != NULL) {
-        gf_buf_quote(&quoted, mode, strlen(mode));
-        ok = gf_server_exec(target, "set sql_mode", err, "SET SESSION sql_mode = %s", gf_buf_cstr(&quoted));
-    }
-    /* The text arrives as utf8mb4; what is stored with it is the character set of its author's session. */
-    if (ok && charset != NULL && collation != NULL && strncmp(charset, "utf8", 4) == 0)
-        ok = gf_server_exec(target, "set names", err, "SET NAMES %s COLLATE %s", charset, collation);
-    gf_buf_free(&quoted);
-    return ok;
+    if (sql == NULL)
+        return gf_fail(err, GF_ERR_CONFIG,
+                       "the source does not show its definition: grant the source's user SHOW VIEW, "
+                       "TRIGGER, EVENT and SHOW_ROUTINE (or SELECT on mysql.proc)");
+    d->sql = gf_slice_of(sql, len);
+    d->mode = field(d->res, row, "sql_mode", NULL);
+    d->zone = field(d->res, row, "time_zone", NULL);
+    d->charset = field(d->res, row, "character_set_client", NULL);
+    d->collation = field(d->res, row, "collation_connection", NULL);
+    d->db_collation = field(d->res, row, "Database Collation", NULL);
+    return true;
 }
 
-static bool create_one(struct object *o, MYSQL *source, MYSQL *target, gf_error *err)
+/* results: the character set to have it in; NULL is the one of its author's session, byte by byte. */
+static bool read_definition(struct definition *d, const struct object *o, MYSQL *source, const char *results,
+                            gf_error *err)
 {
     gf_buf db = {0}, name = {0};
-    MYSQL_RES *res;
-    MYSQL_ROW row;
-    const char *sql;
-    bool ok = false;
+    gf_error second;
 
     gf_buf_ident(&db, o->db);
     gf_buf_ident(&name, o->name);
-    res = gf_server_query(source, "read its definition", err, "SHOW CREATE %s %s.%s", o->kind->name, gf_buf_cstr(&db),
-                          gf_buf_cstr(&name));
-    row = res == NULL ? NULL : mysql_fetch_row(res);
-    sql = row == NULL ? NULL : field(res, row, o->kind->column);
-    if (res != NULL && sql == NULL)
-        gf_fail(err, GF_ERR_CONFIG,
-                "the source does not show its definition: grant the source's user SHOW VIEW, "
-                "TRIGGER, EVENT and SHOW_ROUTINE (or SELECT on mysql.proc)");
-    else if (res != NULL)
-        ok = gf_server_exec(target, "choose database", err, "USE %s", gf_buf_cstr(&db)) &&
-             set_session(target, res, row, err) && gf_server_run(target, "create it", gf_slice_str(sql), err);
-    mysql_free_result(res);
+    *d = (struct definition){0};
+    if (gf_server_exec(source, "set the results' character set", err, "SET SESSION character_set_results=%s", results))
+        d->res = gf_server_query(source, "read its definition", err, "SHOW CREATE %s %s.%s", o->kind->name,
+                                 gf_buf_cstr(&db), gf_buf_cstr(&name));
     gf_buf_free(&db);
     gf_buf_free(&name);
+    return gf_server_exec(source, "set the results' character set", d->res != NULL ? err : &second,
+                          "SET SESSION character_set_results=utf8mb4") &&
+           d->res != NULL && fill_definition(d, o->kind, err);
+}
+
+static bool is_ascii(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((*text & 0x80) != 0)
+            return false;
+    return true;
+}
+
+/* MySQL prints names in UTF-8 into a text of another character set: read back, they would be others. */
+static bool prints_its_name(const struct object *o, MYSQL *source, gf_error *err)
+{
+    struct definition d = {0};
+    bool ok;
+
+    if (is_ascii(o->name))
+        return true;
+    ok = read_definition(&d, o, source, "utf8mb4", err);
+    if (ok && memmem(d.sql.data, d.sql.len, o->name, strlen(o->name)) == NULL)
+        ok = gf_fail(err, GF_ERR_CONFIG,
+                     "the source prints its name garbled, because its author's session had the character set %s: drop "
+                     "and create it on the source in a session with utf8mb4",
+                     d.charset);
+    mysql_free_result(d.res);
     return ok;
+}
+
+/* ---- creating one as its author did ---- */
+
+/* Servers of MySQL since 8.0 refuse that mode; it is about GRANT alone. */
+static char *known_modes(const char *modes, const char *target_version)
+{
+    static const char gone[] = "NO_AUTO_CREATE_USER";
+    char *known = gf_strdup(modes), *at = strstr(known, gone);
+
+    if (at != NULL && strstr(target_version, "MariaDB") == NULL && strtoul(target_version, NULL, 10) >= 8) {
+        char *behind = at + sizeof gone - 1;
+
+        if (*behind == ',')
+            behind++;
+        else if (at > known)
+            at--;
+        memmove(at, behind, strlen(behind) + 1);
+    }
+    return known;
+}
+
+static bool set_mode(MYSQL *target, const char *modes, gf_error *err)
+{
+    char *known = known_modes(modes, mysql_get_server_info(target));
+    bool ok = gf_server_exec(target, "set its sql_mode", err, "SET SESSION sql_mode='%s'", known);
+
+    free(known);
+    return ok;
+}
+
+static bool set_zone(MYSQL *target, const char *zone, gf_error *err)
+{
+    enum { ER_UNKNOWN_TIME_ZONE = 1298 };
+    gf_buf quoted = {0};
+    bool ok;
+
+    gf_buf_quote(&quoted, zone, strlen(zone));
+    ok = gf_server_exec(target, "set its time zone", err, "SET SESSION time_zone=%s", gf_buf_cstr(&quoted));
+    gf_buf_free(&quoted);
+    if (!ok && mysql_errno(target) == ER_UNKNOWN_TIME_ZONE)
+        gf_fail(err, GF_ERR_CONFIG,
+                "the target does not know its time zone %s: load the time zone tables there (mysql_tzinfo_to_sql "
+                "/usr/share/zoneinfo | mysql mysql)",
+                zone);
+    return ok;
+}
+
+/* What its text means, and what is kept with it, is decided by the session in which it is made. */
+static bool enter_session(MYSQL *target, const struct definition *d, const gf_config *config, gf_error *err)
+{
+    return (d->mode == NULL || set_mode(target, d->mode, err)) && (d->zone == NULL || set_zone(target, d->zone, err)) &&
+           (d->charset == NULL || d->collation == NULL ||
+            gf_server_exec(target, "set its character set (a collation that the target lacks: --map-collation A=B)",
+                           err, "SET SESSION character_set_client=%s, collation_connection=%s", d->charset,
+                           gf_databases_collation(config, d->collation)));
+}
+
+/* Back to what all others of this connection expect. */
+static bool leave_session(MYSQL *target, gf_error *err)
+{
+    return gf_server_exec(target, "restore the session", err, "SET NAMES utf8mb4") &&
+           gf_server_exec(target, "restore the session", err,
+                          "SET SESSION sql_mode=@gfreplica_sql_mode, time_zone='+00:00'");
+}
+
+static bool run_definition(MYSQL *target, const struct definition *d, const gf_config *config, gf_error *err)
+{
+    bool ok = enter_session(target, d, config, err) && gf_server_run(target, "create it", d->sql, err);
+    gf_error second;
+
+    return leave_session(target, ok ? err : &second) && ok;
+}
+
+static bool alter_collation(MYSQL *target, const char *db, const char *collation, gf_error *err)
+{
+    gf_buf name = {0};
+    bool ok;
+
+    gf_buf_ident(&name, db);
+    ok = gf_server_exec(target, "set its database's collation for a moment (ALTER)", err,
+                        "ALTER DATABASE %s COLLATE %s", gf_buf_cstr(&name), collation);
+    gf_buf_free(&name);
+    return ok;
+}
+
+/* The collation that its database had then is that of its variables and parameters. There is no other way to say it than
+   to give the database that collation meanwhile; after a kill in here, settle_collation puts it back. */
+static bool create_in_database(MYSQL *target, const struct object *o, const struct definition *d,
+                               const gf_config *config, gf_error *err)
+{
+    const char *wanted = d->db_collation == NULL ? NULL : gf_databases_collation(config, d->db_collation);
+    char *now = NULL;
+    gf_error second;
+    bool ok;
+
+    if (wanted == NULL)
+        return run_definition(target, d, config, err);
+    if (!gf_databases_default(&now, target, o->db, err))
+        return false;
+    if (now == NULL || strcasecmp(now, wanted) == 0)
+        ok = run_definition(target, d, config, err);
+    else {
+        ok = alter_collation(target, o->db, wanted, err) && run_definition(target, d, config, err);
+        ok = alter_collation(target, o->db, now, ok ? err : &second) && ok;
+    }
+    free(now);
+    return ok;
+}
+
+static bool create_one(struct object *o, MYSQL *source, MYSQL *target, const gf_config *config, gf_error *err)
+{
+    struct definition d = {0};
+    gf_buf db = {0};
+    bool ok;
+
+    gf_buf_ident(&db, o->db);
+    ok = prints_its_name(o, source, err) && read_definition(&d, o, source, "NULL", err) &&
+         gf_server_exec(target, "choose database", err, "USE %s", gf_buf_cstr(&db)) &&
+         create_in_database(target, o, &d, config, err);
+    mysql_free_result(d.res);
+    gf_buf_free(&db);
+    return ok;
+}
+
+/* ---- all of them ---- */
+
+/* Is this the collation that the database had when one of its routines, triggers or events was made? */
+static bool some_object_has(bool *found, MYSQL *source, const char *db, const char *collation, const gf_config *config,
+                            gf_error *err)
+{
+    gf_buf quoted = {0};
+    MYSQL_RES *res;
+    MYSQL_ROW row;
+
+    *found = false;
+    gf_buf_quote(&quoted, db, strlen(db));
+    res = gf_server_query(source, "read the collations of routines, triggers and events", err,
+                          "SELECT DATABASE_COLLATION FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA=%s UNION "
+                          "SELECT DATABASE_COLLATION FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=%s UNION "
+                          "SELECT DATABASE_COLLATION FROM information_schema.EVENTS WHERE EVENT_SCHEMA=%s",
+                          gf_buf_cstr(&quoted), gf_buf_cstr(&quoted), gf_buf_cstr(&quoted));
+    gf_buf_free(&quoted);
+    while (res != NULL && (row = mysql_fetch_row(res)) != NULL)
+        *found = *found || (row[0] != NULL && strcasecmp(gf_databases_collation(config, row[0]), collation) == 0);
+    mysql_free_result(res);
+    return res != NULL;
+}
+
+/* A run that was killed in create_in_database has left a default that is neither the source's nor, most likely, anybody's
+   choice: tables that are made later would get it. */
+static bool settle_collation(MYSQL *source, MYSQL *target, const char *db, const gf_config *config, gf_error *err)
+{
+    char *here = NULL, *there = NULL;
+    bool left = false, ok;
+
+    ok = gf_databases_default(&here, target, db, err) && gf_databases_default(&there, source, db, err);
+    if (ok && here != NULL && there != NULL && strcasecmp(here, gf_databases_collation(config, there)) != 0)
+        ok = some_object_has(&left, source, db, here, config, err);
+    if (ok && left) {
+        gf_log_warn("the target's database %s has the default collation %s, which a run that was killed may have left "
+                    "there: it gets the source's, %s",
+                    db, here, gf_databases_collation(config, there));
+        ok = alter_collation(target, db, gf_databases_collation(config, there), err);
+    }
+    free(here);
+    free(there);
+    return ok;
+}
+
+static bool settle_collations(const struct objects *o, MYSQL *source, MYSQL *target, const gf_config *config,
+                              gf_error *err)
+{
+    const char *last = NULL; /* they come ordered by database */
+
+    for (size_t i = 0; i < o->count; i++) {
+        const char *db = o->items[i].db;
+
+        if (last != NULL && strcmp(last, db) == 0)
+            continue;
+        last = db;
+        if (strcmp(gf_filter_target_db(&config->filter, db), db) == 0 &&
+            !settle_collation(source, target, db, config, err))
+            return false;
+    }
+    return true;
 }
 
 static bool there_already(struct object *o, MYSQL *target)
@@ -190,7 +412,7 @@ static bool there_already(struct object *o, MYSQL *target)
     return found;
 }
 
-static unsigned create_round(struct objects *o, MYSQL *source, MYSQL *target, const gf_filter *f)
+static unsigned create_round(struct objects *o, MYSQL *source, MYSQL *target, const gf_config *config)
 {
     unsigned created = 0;
 
@@ -199,25 +421,26 @@ static unsigned create_round(struct objects *o, MYSQL *source, MYSQL *target, co
 
         if (item->created)
             continue;
-        if (strcmp(gf_filter_target_db(f, item->db), item->db) != 0)
+        if (strcmp(gf_filter_target_db(&config->filter, item->db), item->db) != 0)
             gf_fail(&item->failure, GF_ERR_CONFIG, "its database is renamed, its text may name the old one");
-        else if (there_already(item, target) || create_one(item, source, target, &item->failure))
+        else if (there_already(item, target) || create_one(item, source, target, config, &item->failure))
             item->created = true;
         created += item->created;
     }
     return created;
 }
 
-bool gf_objects_create(MYSQL *source, MYSQL *target, const gf_filter *f, gf_error *err)
+bool gf_objects_create(MYSQL *source, MYSQL *target, const gf_config *config, gf_error *err)
 {
     struct objects o = {0};
     size_t left = 0;
 
-    if (!list_all(&o, source, f, err)) {
+    if (!list_all(&o, source, &config->filter, err) || !settle_collations(&o, source, target, config, err) ||
+        !gf_server_exec(target, "remember the session", err, "SET @gfreplica_sql_mode=@@SESSION.sql_mode")) {
         free_objects(&o);
         return false;
     }
-    while (create_round(&o, source, target, f) > 0)
+    while (create_round(&o, source, target, config) > 0)
         continue;
     for (size_t i = 0; i < o.count; i++) {
         if (o.items[i].created)

@@ -11,7 +11,7 @@
 
 /* A line "VIEW db.name" each, appended. */
 GF_MUST_CHECK bool gf_objects_list(gf_buf *lines, MYSQL *source, const gf_filter *f, gf_error *err);
-/* Creates all that are not there yet. CONFIG error when some could not be created; each is logged with its reason. */
-GF_MUST_CHECK bool gf_objects_create(MYSQL *source, MYSQL *target, const gf_filter *f, gf_error *err);
+/* Creates all that are not there yet, with their own sql_mode, character sets, time zone and definer. CONFIG error when some could not be created; each is logged with its reason. */
+GF_MUST_CHECK bool gf_objects_create(MYSQL *source, MYSQL *target, const gf_config *config, gf_error *err);
 
 #endif

@@ -419,6 +419,81 @@ START_TEST(odd__views_triggers_routines_events_are_left_out_or_created)
 }
 END_TEST
 
+/* What a session gives to what is made in it: two time zones, modes, character sets, and a database collation that is no
+   longer the database's. */
+static void make_objects_of_sessions(scene *s)
+{
+    h_sql(s->source,
+          "ALTER DATABASE %s COLLATE utf8mb4_bin; USE %s; CREATE TABLE t (id INT PRIMARY KEY, v INT);"
+          "SET time_zone='+05:00'; CREATE EVENT e2 ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 03:00:00' DO DO 1;"
+          "CREATE EVENT e3 ON SCHEDULE AT '2030-06-01 03:00:00' DO DO 1;"
+          "SET time_zone='SYSTEM'; CREATE EVENT e4 ON SCHEDULE EVERY 1 HOUR STARTS '2030-01-01 03:30:00' DO DO 1;"
+          "SET NAMES latin1 COLLATE latin1_german1_ci; SET sql_mode='ANSI_QUOTES,PIPES_AS_CONCAT';"
+          "CREATE FUNCTION f(x VARCHAR(10)) RETURNS VARCHAR(20) DETERMINISTIC RETURN '\xe9' || x;"
+          "CREATE VIEW v AS SELECT '\xe9' || \"id\" AS c FROM \"t\";"
+          "CREATE TRIGGER zz BEFORE INSERT ON t FOR EACH ROW SET NEW.v = 2 * NEW.v;"
+          "CREATE TRIGGER aa BEFORE INSERT ON t FOR EACH ROW SET NEW.v = 1 + NEW.v;"
+          "SET sql_mode='NO_BACKSLASH_ESCAPES'; ALTER DATABASE %s COLLATE utf8mb4_general_ci;"
+          "CREATE PROCEDURE p(x VARCHAR(10)) SELECT x, '\\', '\xe9'; CREATE EVENT e5 ON SCHEDULE EVERY 1 DAY STARTS "
+          "'2030-01-01 04:00:00' DISABLE DO SELECT '\xe9'; SET NAMES utf8mb4; SET sql_mode=DEFAULT;"
+          "CREATE PROCEDURE `p\u00e4`() SELECT '\u00e4'",
+          s->db, s->db, s->db);
+}
+
+/* All that the servers tell of them, in one text. MySQL keeps the ; behind one of several statements. */
+static char *attributes(scene *s, h_server *server)
+{
+    return h_scalar(
+        server,
+        "SELECT GROUP_CONCAT(x ORDER BY x SEPARATOR '\n') FROM ("
+        "SELECT CONCAT_WS(' ', EVENT_NAME, TIME_ZONE, IFNULL(STARTS, '-'), IFNULL(EXECUTE_AT, '-'), STATUS, SQL_MODE,"
+        " CHARACTER_SET_CLIENT, COLLATION_CONNECTION, DATABASE_COLLATION, DEFINER, TRIM(TRAILING ';' FROM EVENT_DEFINITION)) x"
+        " FROM information_schema.EVENTS WHERE EVENT_SCHEMA='%s' UNION ALL "
+        "SELECT CONCAT_WS(' ', ROUTINE_NAME, SQL_MODE, CHARACTER_SET_CLIENT, COLLATION_CONNECTION, DATABASE_COLLATION,"
+        " DEFINER, TRIM(TRAILING ';' FROM ROUTINE_DEFINITION)) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA='%s' UNION ALL "
+        "SELECT CONCAT_WS(' ', SPECIFIC_NAME, PARAMETER_NAME, COLLATION_NAME) FROM information_schema.PARAMETERS"
+        " WHERE SPECIFIC_SCHEMA='%s' UNION ALL "
+        "SELECT CONCAT_WS(' ', TRIGGER_NAME, ACTION_ORDER, SQL_MODE, CHARACTER_SET_CLIENT, COLLATION_CONNECTION,"
+        " DATABASE_COLLATION, DEFINER, TRIM(TRAILING ';' FROM ACTION_STATEMENT)) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA='%s'"
+        " UNION ALL SELECT CONCAT_WS(' ', TABLE_NAME, CHARACTER_SET_CLIENT, COLLATION_CONNECTION, DEFINER,"
+        " VIEW_DEFINITION) FROM information_schema.VIEWS WHERE TABLE_SCHEMA='%s') a",
+        s->db, s->db, s->db, s->db, s->db);
+}
+
+START_TEST(odd__objects_keep_what_their_sessions_gave_them)
+{
+    scene s = begin_scene(_i, "sessions", "{\"AutomaticCutover\": true, \"CreateObjects\": true}");
+    char *here, *there, *out;
+    h_run *run;
+
+    make_objects_of_sessions(&s);
+    run = h_start(s.conf);
+    ends_with(run, 0, FOREVER);
+    here = attributes(&s, s.source);
+    there = attributes(&s, s.target);
+    ck_assert_str_eq(there, here);
+    ck_assert_ptr_nonnull(strstr(here, "e2 +05:00 2030-01-01 03:00:00"));
+    ck_assert_ptr_nonnull(strstr(here, "e4 SYSTEM 2030-01-01 03:30:00"));
+    free(there);
+    there = h_scalar(s.target, "SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME='%s'",
+                     s.db);
+    ck_assert_str_eq(there, "utf8mb4_general_ci");
+    free(there);
+    free(here);
+    h_run_free(run);
+
+    h_sql(s.source, "USE mysql; INSERT INTO time_zone (Time_zone_id) VALUES (99); INSERT INTO time_zone_name VALUES "
+                    "('Test/Zone', 99); INSERT INTO time_zone_transition_type VALUES (99, 0, 7200, 0, 'T')");
+    h_sql(s.source,
+          "SET time_zone='Test/Zone'; CREATE EVENT %s.zoned ON SCHEDULE EVERY 1 DAY DO DO 1; SET time_zone=DEFAULT",
+          s.db);
+    ck_assert_int_eq(h_exec(&out, NULL, 30, "check", "--checkpoint-dir", "elsewhere", s.conf), 2);
+    ck_assert_msg(strstr(out, "does not know the time zone Test/Zone of event") != NULL, "%s", out);
+    free(out);
+    end_scene(&s);
+}
+END_TEST
+
 static long long next_value(h_server *server, scene *s, const char *sequence)
 {
     return h_number(server, "SELECT NEXTVAL(%s.`%s`)", s->db, sequence);
@@ -513,6 +588,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, odd__keyless_tables_are_exact_or_refused_by_name, 0, FAMILIES);
     tcase_add_loop_test(t, odd__empty_tables_and_databases, 0, FAMILIES);
     tcase_add_loop_test(t, odd__views_triggers_routines_events_are_left_out_or_created, 0, FAMILIES);
+    tcase_add_loop_test(t, odd__objects_keep_what_their_sessions_gave_them, 0, FAMILIES);
     tcase_add_loop_test(t, odd__sequences_go_on_where_they_stood, 0, 1);
     tcase_add_loop_test(t, odd__foreign_keys_hold_and_cascades_are_refused, 0, FAMILIES);
     suite_add_tcase(s, t);
