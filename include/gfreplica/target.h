@@ -156,6 +156,10 @@ GF_MUST_CHECK bool gf_deferral_build(MYSQL *target, const gf_deferral *d, const 
 /* missing[i]: the target has no table by the name of tables[i], in whatever case. */
 GF_MUST_CHECK bool gf_target_missing(bool *missing, MYSQL *target, const gf_config *config,
                                      const gf_table *const *tables, size_t count, gf_error *err);
+/* What of the target's table is unlike the source's and would harm its rows, "column `v` is ..., column `w` is ...",
+   appended; nothing when they are alike, or when it is not there. info is the target's. */
+GF_MUST_CHECK bool gf_target_differences(gf_buf *out, MYSQL *target, const gf_config *config,
+                                         const gf_server_info *info, const gf_table *t, gf_error *err);
 /* Create databases and tables; an existing non-empty table is refused unless allowed. deferral NULL: with all indexes;
    else tables[i] is made without those to be built later where deferred[i]. */
 GF_MUST_CHECK bool gf_target_create(MYSQL *target, const gf_config *config, const gf_server_info *source,

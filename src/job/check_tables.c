@@ -476,6 +476,27 @@ static void check_triggers(gf_check *c, const gf_table *t, const char *trigger, 
         gf_check_name(unseen, t->target_sql);
 }
 
+/* A missing SELECT is told among the grants. */
+static bool is_denied(MYSQL *db)
+{
+    enum { ER_TABLEACCESS_DENIED = 1142 };
+
+    return mysql_errno(db) == ER_TABLEACCESS_DENIED;
+}
+
+static bool check_alike(gf_check *c, const gf_table *t, gf_error *err)
+{
+    gf_buf differences = {0};
+    bool ok = gf_target_differences(&differences, c->target, c->config, c->target_info, t, err);
+
+    if (ok && differences.len > 0)
+        gf_check_problem(c,
+                         "target: %s.%s is not like the source's %s: %s: drop it, so that it is made anew, or alter it",
+                         t->target_db, t->target_name, t->label, gf_buf_cstr(&differences));
+    gf_buf_free(&differences);
+    return ok || is_denied(c->target);
+}
+
 static bool check_existing(gf_check *c, const gf_table *t, const char *kind, gf_check_names *full, gf_error *err)
 {
     char *row = NULL;
@@ -485,11 +506,13 @@ static bool check_existing(gf_check *c, const gf_table *t, const char *kind, gf_
                          t->target_name, kind, t->label);
         return true;
     }
+    if (!check_alike(c, t, err))
+        return false;
     if (c->config->allow_existing)
         return true;
     if (!gf_server_scalar(&row, c->target, "look into a table of the target", err, "SELECT 1 FROM %s LIMIT 1",
                           t->target_sql))
-        return mysql_errno(c->target) == 1142; /* a missing SELECT is told among the grants */
+        return is_denied(c->target);
     if (row != NULL) {
         char *name = gf_asprintf("%s.%s", t->target_db, t->target_name);
 

@@ -8,7 +8,9 @@
  */
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -101,23 +103,40 @@ static bool same_type(const gf_column *a, const gf_column *b)
     return same;
 }
 
-static bool compare_column(const struct maker *m, const gf_table *t, unsigned i, const gf_column *b, gf_error *err)
+/* The next of the differences: "a, b". */
+static void differs(gf_buf *out, const char *fmt, ...) GF_PRINTF(2, 3);
+
+static void differs(gf_buf *out, const char *fmt, ...)
+{
+    char *text = NULL;
+    va_list ap;
+
+    va_start(ap, fmt);
+    if (vasprintf(&text, fmt, ap) < 0)
+        gf_oom();
+    va_end(ap);
+    gf_buf_printf(out, "%s%s", out->len > 0 ? ", " : "", text);
+    free(text);
+}
+
+static void compare_column(gf_buf *out, const struct maker *m, const gf_table *t, unsigned i, const gf_column *b)
 {
     const gf_column *a = &t->columns[i];
 
-    if (strcasecmp(a->name, b->name) != 0)
-        return gf_fail(err, GF_ERR_CONFIG, "column %u is `%s`, on the source `%s`", i + 1, b->name, a->name);
+    if (strcasecmp(a->name, b->name) != 0) {
+        differs(out, "column %u is `%s`, on the source `%s`", i + 1, b->name, a->name);
+        return;
+    }
     if (!same_type(a, b))
-        return gf_fail(err, GF_ERR_CONFIG, "column `%s` is %s, on the source %s", a->name, b->type_text, a->type_text);
-    if (!is_json_pair(a, b) && !same_collation(m->config, a->collation, b->collation))
-        return gf_fail(err, GF_ERR_CONFIG, "column `%s` has the collation %s, on the source %s", a->name,
-                       b->collation != NULL ? b->collation : "(none)", a->collation != NULL ? a->collation : "(none)");
+        differs(out, "column `%s` is %s, on the source %s", a->name, b->type_text, a->type_text);
+    else if (!is_json_pair(a, b) && !same_collation(m->config, a->collation, b->collation))
+        differs(out, "column `%s` has the collation %s, on the source %s", a->name,
+                b->collation != NULL ? b->collation : "(none)", a->collation != NULL ? a->collation : "(none)");
     if (a->nullable != b->nullable && a->generated == GF_GEN_NONE)
-        return gf_fail(err, GF_ERR_CONFIG, "column `%s` is %s, on the source %s", a->name,
-                       b->nullable ? "NULL" : "NOT NULL", a->nullable ? "NULL" : "NOT NULL");
+        differs(out, "column `%s` is %s, on the source %s", a->name, b->nullable ? "NULL" : "NOT NULL",
+                a->nullable ? "NULL" : "NOT NULL");
     if ((a->generated == GF_GEN_NONE) != (b->generated == GF_GEN_NONE))
-        return gf_fail(err, GF_ERR_CONFIG, "column `%s` is generated on one of the servers only", a->name);
-    return true;
+        differs(out, "column `%s` is generated on one of the servers only", a->name);
 }
 
 static bool same_key(const gf_table *s, const gf_key *a, const gf_table *t, const gf_key *b)
@@ -141,41 +160,59 @@ static bool has_key(const gf_table *s, const gf_key *key, const gf_table *t)
 }
 
 /* Rows are replaced by unique keys, so a missing one duplicates rows and a further one removes some. */
-static bool compare_keys(const gf_table *s, const gf_table *t, gf_error *err)
+static void compare_keys(gf_buf *out, const gf_table *s, const gf_table *t)
 {
     for (unsigned i = 0; i < s->key_count; i++)
         if (!has_key(s, &s->keys[i], t))
-            return gf_fail(err, GF_ERR_CONFIG, "it lacks the source's unique key `%s`", s->keys[i].name);
+            differs(out, "it lacks the source's unique key `%s`", s->keys[i].name);
     for (unsigned i = 0; i < t->key_count; i++)
         if (!has_key(t, &t->keys[i], s))
-            return gf_fail(err, GF_ERR_CONFIG, "it has a unique key `%s` that the source has not", t->keys[i].name);
-    return true;
+            differs(out, "it has a unique key `%s` that the source has not", t->keys[i].name);
 }
 
-static bool compare_tables(const struct maker *m, const gf_table *s, const gf_table *t, gf_error *err)
+static void compare_tables(gf_buf *out, const struct maker *m, const gf_table *s, const gf_table *t)
 {
     if (s->column_count != t->column_count)
-        return gf_fail(err, GF_ERR_CONFIG, "it has %u columns, on the source %u", t->column_count, s->column_count);
-    for (unsigned i = 0; i < s->column_count; i++)
-        if (!compare_column(m, s, i, &t->columns[i], err))
-            return false;
-    return compare_keys(s, t, err);
+        differs(out, "it has %u columns, on the source %u", t->column_count, s->column_count);
+    for (unsigned i = 0; i < s->column_count && i < t->column_count; i++)
+        compare_column(out, m, s, i, &t->columns[i]);
+    compare_keys(out, s, t);
 }
 
-/* *found false when there is no such table on the target. */
-static bool compare_with_target(const struct maker *m, const gf_table *t, bool *found, gf_error *err)
+/* *found false when there is no such table on the target. Differences are appended. */
+static bool find_differences(gf_buf *out, const struct maker *m, const gf_table *t, bool *found, gf_error *err)
 {
     gf_table *there = NULL;
-    bool ok;
 
     if (!gf_catalog_load_table(&there, m->db, m->target->flavor, &m->config->filter, t->db, t->name, t->target_db,
                                t->target_name, err))
         return false;
     *found = there != NULL;
-    ok = there == NULL || compare_tables(m, t, there, err) ||
-         gf_fail_context(err, "table %s on the target is not like the source's %s", t->target_sql, t->label);
+    if (there != NULL)
+        compare_tables(out, m, t, there);
     gf_table_free(there);
+    return true;
+}
+
+static bool compare_with_target(const struct maker *m, const gf_table *t, bool *found, gf_error *err)
+{
+    gf_buf differences = {0};
+    bool ok =
+        find_differences(&differences, m, t, found, err) &&
+        (differences.len == 0 || gf_fail(err, GF_ERR_CONFIG, "table %s on the target is not like the source's %s: %s",
+                                         t->target_sql, t->label, gf_buf_cstr(&differences)));
+
+    gf_buf_free(&differences);
     return ok;
+}
+
+bool gf_target_differences(gf_buf *out, MYSQL *target, const gf_config *config, const gf_server_info *info,
+                           const gf_table *t, gf_error *err)
+{
+    struct maker m = {.db = target, .config = config, .target = info};
+    bool found;
+
+    return find_differences(out, &m, t, &found, err);
 }
 
 /* ---- creating ---- */

@@ -329,6 +329,33 @@ START_TEST(check__refuses_tables_with_rows_unless_allowed_or_resuming)
 }
 END_TEST
 
+START_TEST(check__names_each_table_that_is_unlike_the_sources)
+{
+    fixture *f = fixture_for(_i, "unlike");
+
+    h_sql(sources[_i], "CREATE DATABASE unlike; USE unlike; CREATE TABLE a (id INT PRIMARY KEY); "
+                       "CREATE TABLE k (id INT PRIMARY KEY, v VARCHAR(30), w INT); "
+                       "CREATE TABLE k2 (id INT PRIMARY KEY, v VARCHAR(30)); CREATE TABLE k3 LIKE k2; "
+                       "CREATE TABLE k4 LIKE k2");
+    h_sql(targets[_i], "CREATE DATABASE unlike; USE unlike; CREATE TABLE k (id INT PRIMARY KEY, v VARCHAR(20), w INT "
+                       "NOT NULL); CREATE TABLE k2 (id INT PRIMARY KEY, v INT); CREATE TABLE k3 (id INT PRIMARY KEY, v "
+                       "VARCHAR(30), UNIQUE KEY u (v)); CREATE TABLE k4 (id INT PRIMARY KEY, v VARCHAR(30), KEY (v))");
+    run(f);
+    assert_problem(f, "target: unlike.k is not like the source's unlike.k: column `v` is varchar(20), on the source "
+                      "varchar(30), column `w` is NOT NULL, on the source NULL: drop it");
+    assert_problem(f, "unlike.k2: column `v` is int");
+    assert_problem(f, "unlike.k3: it has a unique key `u` that the source has not");
+    ck_assert_uint_eq(f->report.problem_count, 3);
+    f->config.allow_existing = true;
+    run(f);
+    ck_assert_uint_eq(f->report.problem_count, 3);
+    f->resuming = true; /* what has become of them meanwhile is in the stream */
+    run(f);
+    assert_fine(f);
+    done(f);
+}
+END_TEST
+
 START_TEST(check__asks_for_what_the_cutover_needs)
 {
     fixture *f = fixture_for(_i, "counted");
@@ -507,6 +534,7 @@ int main(void)
     tcase_add_loop_test(tc, check__refuses_tables_whose_rows_are_elsewhere, 0, 2);
     tcase_add_loop_test(tc, check__names_tables_of_engines_without_transactions, 0, 2);
     tcase_add_loop_test(tc, check__refuses_tables_with_rows_unless_allowed_or_resuming, 0, 2);
+    tcase_add_loop_test(tc, check__names_each_table_that_is_unlike_the_sources, 0, 2);
     tcase_add_loop_test(tc, check__asks_for_what_the_cutover_needs, 0, 2);
     tcase_add_loop_test(tc, check__refuses_triggers_on_the_target, 0, 2);
     tcase_add_loop_test(tc, check__refuses_cascades_that_are_not_logged, 0, 2);

@@ -240,6 +240,28 @@ START_TEST(interface__dryrun_says_one_line_and_changes_nothing)
 }
 END_TEST
 
+START_TEST(interface__an_unlike_table_stops_every_start_before_it_changes_anything)
+{
+    scene s = begin_scene(_i, "unlike", NULL);
+    char *out;
+    long long markers = h_number(s.target, "SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name="
+                                           "'_gfreplica'");
+
+    small_table(&s);
+    h_sql(s.source, "CREATE TABLE %s.k (id INT PRIMARY KEY, v VARCHAR(30))", s.db);
+    h_sql(s.target, "CREATE DATABASE %s; CREATE TABLE %s.k (id INT PRIMARY KEY, v VARCHAR(20))", s.db, s.db);
+    ck_assert_int_eq(h_exec(&out, NULL, 30, "-dryrun", s.conf), 2);
+    free(out);
+    REFUSED(2, "column `v` is varchar(20)", s.conf);
+    ck_assert_int_eq(h_number(s.target, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='%s'", s.db),
+                     1);
+    ck_assert_int_eq(h_number(s.target, "SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name="
+                                        "'_gfreplica'"),
+                     markers);
+    end_scene(&s);
+}
+END_TEST
+
 /* --- one job, one directory, one marker ------------------------------------------------------------------------------------ */
 
 START_TEST(interface__a_directory_and_a_server_id_are_of_one_process)
@@ -860,6 +882,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, interface__create_objects_needs_the_right_to_see_and_to_make_them, 0, FAMILIES);
     tcase_add_loop_test(t, interface__closed_streams_are_not_written_into_servers, 0, FAMILIES);
     tcase_add_loop_test(t, interface__dryrun_says_one_line_and_changes_nothing, 0, FAMILIES);
+    tcase_add_loop_test(t, interface__an_unlike_table_stops_every_start_before_it_changes_anything, 0, FAMILIES);
     tcase_add_loop_test(t, interface__a_directory_and_a_server_id_are_of_one_process, 0, FAMILIES);
     tcase_add_loop_test(t, interface__the_least_grants_are_enough, 0, FAMILIES);
     tcase_add_loop_test(t, interface__without_the_markers_grant_it_says_so_and_resumes_from_the_checkpoint, 0,
