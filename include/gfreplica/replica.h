@@ -28,7 +28,8 @@ typedef struct {
 } gf_replica_options;
 
 /* A server id that no replica and not the source itself uses; CONFIG error naming the clash when `wanted` is taken
-   (by another UUID than ours). Registered replicas that can't be listed (no grant) count as none. */
+   (by another UUID than ours). Registered replicas that can't be listed (no grant) count as none. our_uuid NULL: we have
+   never registered, so that no entry can be what a kill has left of us, and none is waited for. */
 GF_MUST_CHECK bool gf_replica_choose_id(unsigned *out, MYSQL *source, const gf_server_info *info, unsigned wanted,
                                         const char *our_uuid, gf_error *err);
 /* Is this very place in the source's binlog? *found false where the file is purged or not known. GONE when something else

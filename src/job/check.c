@@ -98,34 +98,12 @@ bool gf_check_variable(char **out, MYSQL *db, const char *name, gf_error *err)
 
 /* ---- the run ---- */
 
-/* A run that was killed before its first checkpoint is known to the target's marker alone. Not to be allowed to look,
-   or nothing to look at, means that there is none. */
-static bool marker_knows(const gf_check *c)
-{
-    gf_buf sql = {0};
-    char *found = NULL;
-    gf_error ignored;
-    bool known;
-
-    if (c->config->no_marker)
-        return false;
-    gf_buf_str(&sql, "SELECT 1 FROM ");
-    gf_buf_ident(&sql, c->config->marker_db);
-    gf_buf_str(&sql, ".job WHERE job=");
-    gf_buf_quote(&sql, c->config->job, strlen(c->config->job));
-    gf_buf_printf(&sql, " AND config_digest='%s'%s", c->config->digest,
-                  c->config->take_over ? " AND stage<>'done'" : "");
-    known = gf_server_scalar(&found, c->target, "look for the job's marker", &ignored, "%s", gf_buf_cstr(&sql)) &&
-            found != NULL;
-    free(found);
-    gf_buf_free(&sql);
-    return known;
-}
-
-/* Grants come first: later parts ask what they allow. */
+/* The name comes first, which says whether the job has begun, then grants: later parts ask what they allow. */
 static bool run_parts(gf_check *c, gf_error *err)
 {
-    if (!gf_check_grants(c, err) || !gf_check_objects(c, err) || !gf_check_servers(c, err) || !gf_check_tables(c, err))
+    gf_check_job_name(c);
+    if (!gf_check_grants(c, err) || !gf_check_server_id(c, err) || !gf_check_objects(c, err) ||
+        !gf_check_servers(c, err) || !gf_check_tables(c, err))
         return false;
     gf_check_foreign_keys(c);
     return true;
@@ -146,7 +124,6 @@ bool gf_check_run(gf_check_report *out, const gf_config *config, MYSQL *source, 
 
     *out = (gf_check_report){0};
     c.table_count = gf_catalog_list(catalog, &c.tables);
-    c.begun = resuming || marker_knows(&c);
     ok = run_parts(&c, err);
     if (!ok) {
         gf_check_free(out);

@@ -3,6 +3,7 @@
  * check_parts.h - what the files of the preflight share; private to them.
  *
  *   check.c          runs the parts, keeps the report
+ *   check_job.c      the job's name and server id
  *   check_server.c   versions and settings of both servers
  *   check_grants.c   SHOW GRANTS read, and what of it is missing
  *   check_objects.c  what --create-objects needs
@@ -39,6 +40,12 @@ void gf_grants_free(gf_grants *g);
 
 /* ---- the check ---- */
 
+/* What the checkpoint directory says of this job. */
+typedef struct {
+    bool begun, running;
+    char uuid[40]; /* "": none */
+} gf_check_own;
+
 typedef struct {
     gf_check_report *report;
     const gf_config *config;
@@ -50,6 +57,7 @@ typedef struct {
     bool resuming; /* the job was at work before: what passes by itself is waited for */
     bool begun;    /* the job's tables are on the target already: this is no first start */
     bool marker;   /* the target's grants allow one, and the configuration wants it */
+    gf_check_own own;
     gf_grants source_grants, target_grants;
 } gf_check;
 
@@ -72,6 +80,8 @@ char *gf_check_quoted(const char *name);
 /* A global variable: *out is owned, NULL where the server has no such one. */
 GF_MUST_CHECK bool gf_check_variable(char **out, MYSQL *db, const char *name, gf_error *err);
 
+void gf_check_job_name(gf_check *c); /* fills own and begun */
+GF_MUST_CHECK bool gf_check_server_id(gf_check *c, gf_error *err);
 GF_MUST_CHECK bool gf_check_servers(gf_check *c, gf_error *err);
 GF_MUST_CHECK bool gf_check_grants(gf_check *c, gf_error *err);
 GF_MUST_CHECK bool gf_check_objects(gf_check *c, gf_error *err);

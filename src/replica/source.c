@@ -60,7 +60,8 @@ static MYSQL_ROW other_user(MYSQL_RES *list, unsigned id, const char *our_uuid)
    notices that with its next heartbeats, so a real clash is one that stays. */
 static bool wait_for_id(MYSQL *source, const gf_server_info *info, unsigned id, const char *our_uuid, gf_error *err)
 {
-    uint64_t until = gf_now_ms() + (info->flavor == GF_FLAVOR_MARIADB ? GHOST_MS : 0);
+    bool may_be_ours = info->flavor == GF_FLAVOR_MARIADB && our_uuid != NULL;
+    uint64_t until = gf_now_ms() + (may_be_ours ? GHOST_MS : 0);
     bool told = false;
 
     for (;;) {

@@ -134,6 +134,16 @@ START_TEST(check__is_content_with_least_privilege)
     ck_assert_ptr_null(strstr(gf_buf_cstr(&f->report.warnings), "marker"));
     if (!is_maria(_i))
         assert_warning(f, "GRANT XA_RECOVER_ADMIN ON *.* TO 'least'@'127.0.0.1'");
+    ck_assert_ptr_null(strstr(gf_buf_cstr(&f->report.warnings), "MyServerId"));
+    f->config.server_id = 4711;
+    run(f);
+    assert_fine(f);
+    if (is_maria(_i)) {
+        assert_warning(f, "GRANT REPLICATION MASTER ADMIN ON *.* TO 'least'@'127.0.0.1'");
+        h_sql(sources[_i], "GRANT REPLICATION MASTER ADMIN ON *.* TO least@'127.0.0.1'");
+        run(f);
+    }
+    ck_assert_ptr_null(strstr(gf_buf_cstr(&f->report.warnings), "MyServerId"));
     done(f);
 }
 END_TEST

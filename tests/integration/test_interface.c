@@ -50,6 +50,17 @@ static void refused(int code, const char *const said[], const char *const argume
 #define REFUSED(code, said, ...)                                                                                       \
     refused(code, (const char *const[]){said, NULL}, (const char *const[]){__VA_ARGS__, NULL})
 
+#define CHECK_SAYS(code, said, ...) check_says(code, said, (const char *const[]){"check", __VA_ARGS__, NULL})
+
+static void check_says(int code, const char *said, const char *const arguments[])
+{
+    char *out;
+    int got = h_exec_argv(&out, NULL, 60, arguments);
+
+    ck_assert_msg(got == code && strstr(out, said) != NULL, "exit code %d, '%s' wanted: %s", got, said, out);
+    free(out);
+}
+
 static void small_table(scene *s)
 {
     h_sql(s->source,
@@ -267,6 +278,7 @@ END_TEST
 START_TEST(interface__a_directory_and_a_server_id_are_of_one_process)
 {
     scene s = begin_scene(_i, "one", "{\"MyServerId\": 70001}"), other = begin_scene(_i, "another", NULL);
+    char *id = h_scalar(s.source, "SELECT @@server_id");
     h_run *run;
 
     small_table(&s);
@@ -275,7 +287,11 @@ START_TEST(interface__a_directory_and_a_server_id_are_of_one_process)
     ck_assert(h_wait_log(run, "stage streaming", FOREVER));
     REFUSED(2, "in use by process", s.conf);
     REFUSED(2, "server id 70001 is used", "--server-id", "70001", other.conf);
+    CHECK_SAYS(2, "server id 70001 is used", "--server-id", "70001", other.conf);
+    CHECK_SAYS(2, "is the source's own", "--server-id", id, other.conf);
+    CHECK_SAYS(0, "0 problems", s.conf); /* it meets itself */
     REFUSED(2, "other servers, databases, tables or renames", "--checkpoint-dir", other.dir, "--job", s.db, other.conf);
+    CHECK_SAYS(2, "other servers, databases, tables or renames", "--job", s.db, other.conf);
     ck_assert_int_eq(h_wait(run, 0), -1); /* nobody has taken its marker */
     stop(run);
     REFUSED(2, "belongs to a job with other servers, databases", "--checkpoint-dir", s.dir, other.conf);
@@ -285,6 +301,7 @@ START_TEST(interface__a_directory_and_a_server_id_are_of_one_process)
     ends_with(run, 0, FOREVER);
     ck_assert_uint_eq(h_compare(other.source, other.target, other.db), 0);
     h_run_free(run);
+    free(id);
     end_scene(&s);
     end_scene(&other);
 }

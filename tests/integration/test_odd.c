@@ -423,21 +423,22 @@ END_TEST
    longer the database's. */
 static void make_objects_of_sessions(scene *s)
 {
-    h_sql(s->source,
-          "ALTER DATABASE %s COLLATE utf8mb4_bin; USE %s; CREATE TABLE t (id INT PRIMARY KEY, v INT);"
-          "SET time_zone='+05:00'; CREATE EVENT e2 ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 03:00:00' DO DO 1;"
-          "CREATE EVENT e3 ON SCHEDULE AT '2030-06-01 03:00:00' DO DO 1;"
-          "SET time_zone='SYSTEM'; CREATE EVENT e4 ON SCHEDULE EVERY 1 HOUR STARTS '2030-01-01 03:30:00' DO DO 1;"
-          "SET NAMES latin1 COLLATE latin1_german1_ci; SET sql_mode='ANSI_QUOTES,PIPES_AS_CONCAT';"
-          "CREATE FUNCTION f(x VARCHAR(10)) RETURNS VARCHAR(20) DETERMINISTIC RETURN '\xe9' || x;"
-          "CREATE VIEW v AS SELECT '\xe9' || \"id\" AS c FROM \"t\";"
-          "CREATE TRIGGER zz BEFORE INSERT ON t FOR EACH ROW SET NEW.v = 2 * NEW.v;"
-          "CREATE TRIGGER aa BEFORE INSERT ON t FOR EACH ROW SET NEW.v = 1 + NEW.v;"
-          "SET sql_mode='NO_BACKSLASH_ESCAPES'; ALTER DATABASE %s COLLATE utf8mb4_general_ci;"
-          "CREATE PROCEDURE p(x VARCHAR(10)) SELECT x, '\\', '\xe9'; CREATE EVENT e5 ON SCHEDULE EVERY 1 DAY STARTS "
-          "'2030-01-01 04:00:00' DISABLE DO SELECT '\xe9'; SET NAMES utf8mb4; SET sql_mode=DEFAULT;"
-          "CREATE PROCEDURE `p\u00e4`() SELECT '\u00e4'",
-          s->db, s->db, s->db);
+    h_sql(
+        s->source,
+        "ALTER DATABASE %s COLLATE utf8mb4_bin; USE %s; CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1);"
+        "SET time_zone='+05:00'; CREATE EVENT e2 ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 03:00:00' DO DO 1;"
+        "CREATE EVENT e3 ON SCHEDULE AT '2030-06-01 03:00:00' DO DO 1;"
+        "SET time_zone='SYSTEM'; CREATE EVENT e4 ON SCHEDULE EVERY 1 HOUR STARTS '2030-01-01 03:30:00' DO DO 1;"
+        "SET NAMES latin1 COLLATE latin1_german1_ci; SET sql_mode='ANSI_QUOTES,PIPES_AS_CONCAT';"
+        "CREATE FUNCTION f(x VARCHAR(10)) RETURNS VARCHAR(20) DETERMINISTIC RETURN '\xe9' || x;"
+        "CREATE VIEW v AS SELECT '\xe9' || \"id\" AS c FROM \"t\";"
+        "CREATE TRIGGER zz BEFORE INSERT ON t FOR EACH ROW SET NEW.v = 2 * NEW.v;"
+        "CREATE TRIGGER aa BEFORE INSERT ON t FOR EACH ROW SET NEW.v = 1 + NEW.v;"
+        "SET sql_mode='NO_BACKSLASH_ESCAPES'; ALTER DATABASE %s COLLATE utf8mb4_general_ci;"
+        "CREATE PROCEDURE p(x VARCHAR(10)) SELECT x, '\\', '\xe9'; CREATE EVENT e5 ON SCHEDULE EVERY 1 DAY STARTS "
+        "'2030-01-01 04:00:00' DISABLE DO SELECT '\xe9'; SET NAMES utf8mb4; SET sql_mode=DEFAULT;"
+        "CREATE PROCEDURE `p\u00e4`() SELECT '\u00e4'",
+        s->db, s->db, s->db);
 }
 
 /* All that the servers tell of them, in one text. MySQL keeps the ; behind one of several statements. */
@@ -489,6 +490,8 @@ START_TEST(odd__objects_keep_what_their_sessions_gave_them)
           s.db);
     ck_assert_int_eq(h_exec(&out, NULL, 30, "check", "--checkpoint-dir", "elsewhere", s.conf), 2);
     ck_assert_msg(strstr(out, "does not know the time zone Test/Zone of event") != NULL, "%s", out);
+    ck_assert_msg(strstr(out, "holds a finished job 'sessions") != NULL, "%s", out);
+    ck_assert_msg(strstr(out, "tables hold rows already: sessions") != NULL, "%s", out);
     free(out);
     end_scene(&s);
 }
