@@ -200,7 +200,7 @@ START_TEST(interface__create_objects_needs_the_right_to_see_and_to_make_them)
     ck_assert_int_eq(h_exec(&out, NULL, 30, "check", s.conf), 2);
     for (const char *const *said =
              (const char *const[]){"GRANT SHOW VIEW, TRIGGER, EVENT ON",
-                                   "GRANT CREATE VIEW, TRIGGER, CREATE ROUTINE, EVENT ON",
+                                   "GRANT CREATE VIEW, TRIGGER, CREATE ROUTINE, EVENT, ALTER ON",
                                    _i == MARIADB ? "SELECT ON mysql.proc" : "SHOW_ROUTINE ON *.*", NULL};
          *said != NULL; said++)
         ck_assert_msg(strstr(out, *said) != NULL, "%s is not in: %s", *said, out);
@@ -346,6 +346,62 @@ static void write_some(scene *s, int first)
     for (int i = first; i < first + 40; i++)
         h_sql(s->source, "INSERT INTO %s.t VALUES (%d, 'late'); UPDATE %s.t SET v='%d' WHERE id=1", s->db, i, s->db, i);
 }
+
+/* Runs the GRANT and SET GLOBAL statements that check has named, as docs/operations.md lists them. */
+START_TEST(interface__objects_are_created_with_the_grants_that_check_asks_for)
+{
+    scene s = begin_scene(_i, "objleast", NULL);
+    char *out, *extra;
+    h_run *run;
+
+    small_table(&s);
+    h_sql(
+        s.source,
+        "USE %s; CREATE DEFINER=root@localhost VIEW vw AS SELECT id FROM t; CREATE DEFINER=root@localhost FUNCTION f() "
+        "RETURNS INT DETERMINISTIC RETURN 1; CREATE DEFINER=root@localhost VIEW vf AS SELECT f();"
+        "CREATE DEFINER=root@localhost PROCEDURE p() SELECT 1; CREATE DEFINER=root@localhost TRIGGER tr BEFORE UPDATE ON "
+        "t FOR EACH ROW SET NEW.v = OLD.v; CREATE DEFINER=root@localhost EVENT ev ON SCHEDULE EVERY 1 DAY DO DO 1",
+        s.db);
+    least_users(&s, "IDENTIFIED BY 'p'");
+    h_sql(s.source, "GRANT SHOW VIEW, TRIGGER, EVENT, EXECUTE ON %s.* TO m_%s; GRANT %s TO m_%s", s.db, s.db,
+          _i == MARIADB ? "SELECT ON mysql.proc" : "SHOW_ROUTINE ON *.*", s.db);
+    h_sql(s.target, "GRANT CREATE VIEW, TRIGGER, CREATE ROUTINE, EVENT ON %s.* TO m_%s", s.db, s.db);
+    extra = h_format("{\"CreateObjects\": true, \"AutomaticCutover\": true, \"Source\": {\"User\": \"m_%s\", \"Pass\": "
+                     "\"p\"}, \"Target\": {\"User\": \"m_%s\", \"Pass\": \"p\"}}",
+                     s.db, s.db);
+    write_conf(&s, extra);
+    h_exec(&out, NULL, 30, "check", s.conf);
+    ck_assert_msg(strstr(out, "SET GLOBAL log_bin_trust_function_creators=ON") != NULL, "%s", out);
+    ck_assert_msg(strstr(out, _i == MARIADB ? "GRANT SET USER ON *.*" : "GRANT SET_ANY_DEFINER ON *.*") != NULL, "%s",
+                  out);
+    if (_i != MARIADB) {
+        ck_assert_msg(strstr(out, "GRANT SYSTEM_USER, ALLOW_NONEXISTENT_DEFINER ON *.*") != NULL, "%s", out);
+        free(out);
+        h_sql(s.target, "GRANT SELECT ON mysql.* TO m_%s", s.db);
+        h_exec(&out, NULL, 30, "check", s.conf);
+        ck_assert_msg(strstr(out, "only by those who have it ('root'@'localhost'): GRANT SYSTEM_USER ON") != NULL, "%s",
+                      out);
+        ck_assert_ptr_null(strstr(out, "ALLOW_NONEXISTENT_DEFINER"));
+    }
+    free(out);
+    h_sql(s.target, "SET GLOBAL log_bin_trust_function_creators=ON; GRANT %s ON *.* TO m_%s",
+          _i == MARIADB ? "SET USER" : "SET_ANY_DEFINER, SYSTEM_USER", s.db);
+    CHECK_SAYS(0, "0 problems", s.conf);
+    run = h_start(s.conf);
+    ends_with(run, 0, FOREVER);
+    ck_assert_int_eq(h_number(s.target,
+                              "SELECT (SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA='%s' AND "
+                              "DEFINER='root@localhost') + (SELECT COUNT(*) FROM information_schema.VIEWS WHERE "
+                              "TABLE_SCHEMA='%s' AND DEFINER='root@localhost')",
+                              s.db, s.db),
+                     4);
+    h_sql(s.target, "SET GLOBAL log_bin_trust_function_creators=OFF");
+    h_run_free(run);
+    free(extra);
+    drop_users(&s);
+    end_scene(&s);
+}
+END_TEST
 
 START_TEST(interface__the_least_grants_are_enough)
 {
@@ -901,6 +957,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, interface__dryrun_says_one_line_and_changes_nothing, 0, FAMILIES);
     tcase_add_loop_test(t, interface__an_unlike_table_stops_every_start_before_it_changes_anything, 0, FAMILIES);
     tcase_add_loop_test(t, interface__a_directory_and_a_server_id_are_of_one_process, 0, FAMILIES);
+    tcase_add_loop_test(t, interface__objects_are_created_with_the_grants_that_check_asks_for, 0, FAMILIES);
     tcase_add_loop_test(t, interface__the_least_grants_are_enough, 0, FAMILIES);
     tcase_add_loop_test(t, interface__without_the_markers_grant_it_says_so_and_resumes_from_the_checkpoint, 0,
                         FAMILIES);
