@@ -301,7 +301,7 @@ const cli_option cli_options[] = {
     IGNORED("CompressedColumnsForVerification", "columns are compared as they are stored"),
     IGNORED("IgnoredColumnsForVerification", "all columns are compared"),
     IGNORED("ForceIndexForVerification", "index hints are not needed"),
-    IGNORED("SkipBinlogRowImageCheck", "every row image is understood"),
+    IGNORED("SkipBinlogRowImageCheck", "no check is skipped: a row image other than FULL stops the run at such a change"),
     IGNORED("CascadingPaginationColumnConfig", "tables are read by their primary key or a unique one"),
     IGNORED("DataIterationBatchSizePerTableOverride", "reads are sized by bytes and time (ChunkBytes, ChunkTime)"),
     IGNORED("DBWriteRetries", "passing faults are ridden through for RetryTimeout"),

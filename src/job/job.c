@@ -405,6 +405,14 @@ static gf_exit end_badly(gf_job *j, const gf_error *err)
     return code;
 }
 
+/* Rows that were in the target's tables before are replaced where the source has them, and else left. */
+static const char *outcome(const gf_config *config)
+{
+    return config->allow_existing ? "target has all of the source's rows, and may have others that were there before "
+                                    "(AllowExistingTargetTable),"
+                                  : "target equals source";
+}
+
 static gf_exit end_well(gf_job *j)
 {
     gf_buf at = {0};
@@ -418,9 +426,9 @@ static gf_exit end_well(gf_job *j)
     pthread_mutex_unlock(&j->lock);
     if (j->plan_ready && !gf_progress_save(j, &err))
         gf_log_warn("%s", err.text);
-    gf_log_info("done: %llu rows copied, %llu changes of %llu transactions applied, target equals source at %s",
+    gf_log_info("done: %llu rows copied, %llu changes of %llu transactions applied, %s at %s",
                 (unsigned long long)j->state.rows_copied, (unsigned long long)j->state.changes_applied,
-                (unsigned long long)j->state.transactions_applied, gf_buf_cstr(&at));
+                (unsigned long long)j->state.transactions_applied, outcome(j->config), gf_buf_cstr(&at));
     if (j->left_out.len > 0) {
         gf_log_info("left out, create them on the target yourself (or use --create-objects next time):");
         gf_log_lines(GF_LOG_INFO, &j->left_out);

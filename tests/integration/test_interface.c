@@ -273,6 +273,28 @@ START_TEST(interface__an_unlike_table_stops_every_start_before_it_changes_anythi
 }
 END_TEST
 
+START_TEST(interface__the_closing_line_does_not_claim_what_rows_from_before_make_untrue)
+{
+    scene s = begin_scene(_i, "before",
+                          "{\"AutomaticCutover\": true, \"AllowExistingTargetTable\": true, "
+                          "\"SkipBinlogRowImageCheck\": true}");
+    char *err;
+
+    small_table(&s);
+    h_sql(s.target,
+          "CREATE DATABASE %s; USE %s; CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(10)); INSERT INTO t VALUES "
+          "(2, 'old'), (9, 'z')",
+          s.db, s.db);
+    ck_assert_int_eq(h_exec(NULL, &err, FOREVER, s.conf), 0);
+    ck_assert_msg(strstr(err, "target has all of the source's rows, and may have others") != NULL, "%s", err);
+    ck_assert_ptr_null(strstr(err, "target equals source"));
+    ck_assert_msg(strstr(err, "a row image other than FULL stops the run") != NULL, "%s", err);
+    ck_assert_int_eq(h_number(s.target, "SELECT COUNT(*) FROM %s.t WHERE v IN ('a', 'b', 'z')", s.db), 3);
+    free(err);
+    end_scene(&s);
+}
+END_TEST
+
 /* --- one job, one directory, one marker ------------------------------------------------------------------------------------ */
 
 START_TEST(interface__a_directory_and_a_server_id_are_of_one_process)
@@ -956,6 +978,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, interface__closed_streams_are_not_written_into_servers, 0, FAMILIES);
     tcase_add_loop_test(t, interface__dryrun_says_one_line_and_changes_nothing, 0, FAMILIES);
     tcase_add_loop_test(t, interface__an_unlike_table_stops_every_start_before_it_changes_anything, 0, FAMILIES);
+    tcase_add_loop_test(t, interface__the_closing_line_does_not_claim_what_rows_from_before_make_untrue, 0, FAMILIES);
     tcase_add_loop_test(t, interface__a_directory_and_a_server_id_are_of_one_process, 0, FAMILIES);
     tcase_add_loop_test(t, interface__objects_are_created_with_the_grants_that_check_asks_for, 0, FAMILIES);
     tcase_add_loop_test(t, interface__the_least_grants_are_enough, 0, FAMILIES);
