@@ -150,11 +150,14 @@ load_all() {
 
 # Somebody works on the real data as well, as long as there is the file `editing`.
 edit_real_data() {
+    local first
+
     while sleep 0.02 && [[ -e $work/editing ]]; do
+        first=$((RANDOM * 4))
         cat <<SQL
 START TRANSACTION;
 UPDATE words SET seen = seen + 1 WHERE id IN ($((RANDOM * 3)), $((RANDOM * 3 + 1)), $RANDOM);
-UPDATE characters SET noted = UTC_TIMESTAMP(6) WHERE code BETWEEN $((RANDOM * 4)) AND $((RANDOM * 4 + 2));
+UPDATE characters SET noted = UTC_TIMESTAMP(6) WHERE code BETWEEN $first AND $((first + 200));
 UPDATE iso_codes SET doc = JSON_SET(doc, '$.seen', $RANDOM) WHERE standard = '639-3' ORDER BY RAND() LIMIT 1;
 DELETE FROM words WHERE id = $((RANDOM * 3));
 INSERT INTO words (word) VALUES ('demo $RANDOM $RANDOM $RANDOM');
