@@ -38,6 +38,8 @@ bool gf_fail_errno(gf_error *err, const char *fmt, ...) GF_PRINTF(2, 3); /* kind
 /* Appends the server's code and message; kind RETRY for what passes by itself (link, deadlock, lock wait,
    read-only flip, too many connections, shutdown, full disk), CONFIG for access and missing objects, else DATA. */
 bool gf_fail_mysql(gf_error *err, struct st_mysql *db, const char *fmt, ...) GF_PRINTF(3, 4);
+/* "error 1062: Duplicate entry '...' for key 'k'": a server's message, error or warning, without the values of rows. */
+void gf_print_reason(char *out, size_t size, unsigned code, const char *text);
 /* The same decision for an error number alone. */
 gf_error_kind gf_mysql_error_kind(unsigned code);
 /* Puts "prefix: " in front of err->text; returns false. */

@@ -81,6 +81,11 @@ static const struct {
     {1525, "value: '", NULL},              /* ER_WRONG_VALUE */
     {1526, "for value ", NULL},            /* ER_NO_PARTITION_FOR_GIVEN_VALUE */
     {1918, "value '", "' when "},          /* ER_BAD_DATA (MariaDB) */
+    {1064, "near '", NULL},                /* ER_PARSE_ERROR: of a statement that holds values */
+    {1690, "in '", NULL},                  /* ER_DATA_OUT_OF_RANGE: an expression with its constants */
+    {1761, "record '", NULL},              /* ER_FOREIGN_DUPLICATE_KEY_WITH_CHILD_INFO */
+    {1762, "record '", NULL},              /* ER_FOREIGN_DUPLICATE_KEY_WITHOUT_CHILD_INFO */
+    {3854, "string '", NULL},              /* ER_CANNOT_CONVERT_STRING */
 };
 
 static const char *find_last(const char *text, const char *wanted)
@@ -93,7 +98,7 @@ static const char *find_last(const char *text, const char *wanted)
 }
 
 /* Values of rows are nobody's business but the tables' (docs/operations.md). A text in another language is left out. */
-static void print_reason(char *out, size_t size, unsigned code, const char *text)
+void gf_print_reason(char *out, size_t size, unsigned code, const char *text)
 {
     for (size_t i = 0; i < sizeof telling / sizeof telling[0]; i++) {
         const char *value, *rest;
@@ -102,15 +107,15 @@ static void print_reason(char *out, size_t size, unsigned code, const char *text
             continue;
         value = strstr(text, telling[i].before);
         if (value == NULL) {
-            snprintf(out, size, ": error %u", code);
+            snprintf(out, size, "error %u", code);
             return;
         }
         value += strlen(telling[i].before);
         rest = telling[i].behind != NULL ? find_last(value, telling[i].behind) : NULL;
-        snprintf(out, size, ": error %u: %.*s...%s", code, (int)(value - text), text, rest != NULL ? rest : "");
+        snprintf(out, size, "error %u: %.*s...%s", code, (int)(value - text), text, rest != NULL ? rest : "");
         return;
     }
-    snprintf(out, size, ": error %u: %s", code, text);
+    snprintf(out, size, "error %u: %s", code, text);
 }
 
 bool gf_fail_mysql(gf_error *err, MYSQL *db, const char *fmt, ...)
@@ -122,7 +127,8 @@ bool gf_fail_mysql(gf_error *err, MYSQL *db, const char *fmt, ...)
     va_start(ap, fmt);
     fill(err, gf_mysql_error_kind(code), code, fmt, ap);
     va_end(ap);
-    print_reason(reason, sizeof reason, code, mysql_error(db));
+    gf_print_reason(reason, sizeof reason, code, mysql_error(db));
+    append(err, ": ");
     append(err, reason);
     one_line(err);
     return false;

@@ -103,8 +103,10 @@ static void check_keyless(gf_check *c, const gf_table *t, gf_check_names *allowe
                          "source: %s %s, and without a marker on the target its changes can't be applied exactly once: "
                          "add a key, leave it out, or allow the marker",
                          t->label, none);
-    else if (c->source_info->flavor == GF_FLAVOR_MARIADB && !t->transactional)
-        gf_check_problem(c, "source: %s %s, and engine %s gives no exact snapshot of it: add a key or leave it out",
+    else if (!t->transactional)
+        gf_check_problem(c,
+                         "source: %s %s, and what was written of it in engine %s can't be rolled back, so it could be "
+                         "written twice: add a key or leave it out",
                          t->label, none, t->engine);
     else if (c->source_info->flavor == GF_FLAVOR_MYSQL && !c->config->lock_keyless)
         gf_check_problem(c,

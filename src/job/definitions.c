@@ -63,7 +63,7 @@ struct finding {
     gf_fact_difference how;
 };
 
-/* A further key that is not unique changes no row. */
+/* A further key changes no row, unless it is unique: then the tables' fingerprints differ. */
 static void on_difference(void *ctx, const char *what, const char *name, gf_fact_difference how)
 {
     struct finding *f = ctx;

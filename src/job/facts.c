@@ -32,6 +32,7 @@ enum {
     MYSQL_DESCENDING = 80000, /* keys; and invisible ones */
     MYSQL_EXPRESSIONS = 80013,
     MYSQL_CHECKS = 80016,
+    MARIADB_CHECK_LEVEL = 100510, /* the column LEVEL */
     MARIADB_IGNORED = 100600,
     MARIADB_DESCENDING = 100800
 };
@@ -71,7 +72,7 @@ static bool only_plain_keys(const struct pair *p)
 /* Of keys that are no trees, servers make up a prefix's length. */
 static void key_columns(gf_buf *sql, const struct pair *p)
 {
-    gf_buf_str(sql, "SELECT index_name, column_name, IF(index_type='BTREE', sub_part, NULL), non_unique");
+    gf_buf_str(sql, "SELECT index_name, LOWER(column_name), IF(index_type='BTREE', sub_part, NULL), non_unique");
     if (p->same_family)
         gf_buf_str(sql, ", index_type");
     if (both(p, GF_FLAVOR_MYSQL, MYSQL_DESCENDING))
@@ -114,7 +115,7 @@ static bool ask_checks(gf_buf *sql, const struct pair *p, const gf_server_info *
                        const char *name)
 {
     if (p->scope != GF_FACTS_ALL || !p->same_version ||
-        (server->flavor == GF_FLAVOR_MYSQL && server->version < MYSQL_CHECKS))
+        server->version < (server->flavor == GF_FLAVOR_MYSQL ? MYSQL_CHECKS : MARIADB_CHECK_LEVEL))
         return false;
     if (server->flavor == GF_FLAVOR_MARIADB) {
         gf_buf_str(sql, "SELECT constraint_name, level, check_clause FROM information_schema.check_constraints");

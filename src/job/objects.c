@@ -453,6 +453,6 @@ bool gf_objects_create(MYSQL *source, MYSQL *target, const gf_config *config, gf
     return left == 0 || gf_fail(err, GF_ERR_CONFIG,
                                 "%zu views, triggers, routines or events could not be created, "
                                 "listed above: mend that and run the same command, or create them "
-                                "by hand and run it without --create-objects",
+                                "by hand, look at the database's collation, and run it without --create-objects",
                                 left);
 }

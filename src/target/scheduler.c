@@ -479,10 +479,11 @@ gf_item *gf_sched_take(gf_sched *s, gf_lane lane)
 
 gf_item *gf_sched_take_small(gf_sched *s, size_t max_bytes)
 {
-    gf_item *item = NULL;
+    gf_item *item = NULL, *ready;
 
     pthread_mutex_lock(&s->lock);
-    if (!ending_locked(s) && s->ready[GF_LANE_COPY] != NULL && s->ready[GF_LANE_COPY]->bytes <= max_bytes)
+    ready = s->ready[GF_LANE_COPY];
+    if (!ending_locked(s) && ready != NULL && ready->bytes <= max_bytes && ready->chunk->range->table->transactional)
         item = pop_ready_locked(s, GF_LANE_COPY);
     pthread_mutex_unlock(&s->lock);
     return item;
@@ -673,7 +674,7 @@ static void learn_patience_locked(gf_sched *s, uint64_t now)
 
 static void next_turn_locked(gf_sched *s, gf_item *item)
 {
-    uint64_t now = gf_now_ms();
+    uint64_t now = gf_now_ms(), ended = patience_ends_locked(s);
 
     assert(item == s->head && item->turn == s->turn);
     learn_patience_locked(s, now);
@@ -685,7 +686,9 @@ static void next_turn_locked(gf_sched *s, gf_item *item)
     s->running--;
     set_written_locked(s, item, false);
     pthread_cond_broadcast(&s->passed);
-    if (s->head != NULL)
+    if (patience_ends_locked(s) < ended) /* they sleep until then */
+        wake_all_behind_locked(s);
+    else if (s->head != NULL)
         pthread_cond_signal(&s->head->go);
     wake_writer_locked(s, GF_LANE_STREAM);
 }

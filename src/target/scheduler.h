@@ -72,7 +72,8 @@ GF_MUST_CHECK bool gf_sched_drain(gf_sched *s, gf_error *err); /* until everythi
 
 /* Writers. The next item that may be written, see the top; NULL when it is time to end. */
 gf_item *gf_sched_take(gf_sched *s, gf_lane lane);
-/* A chunk that is ready now and takes at most so many bytes, or NULL: to share a target transaction with others. */
+/* A chunk that is ready now and takes at most so many bytes, of a table with transactions, or NULL: to share a target
+   transaction with others. */
 gf_item *gf_sched_take_small(gf_sched *s, size_t max_bytes);
 /* A large transaction's next piece takes the place of item->batch, which is freed; false when it is time to end. */
 bool gf_sched_piece(gf_sched *s, gf_item *item);

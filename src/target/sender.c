@@ -62,7 +62,7 @@ static bool read_mode(gf_sender *s, gf_error *err)
 }
 
 /* All warnings have to be seen, not the first 64. MySQL wants SESSION_VARIABLES_ADMIN for that; without it a statement
-   with more warnings than are listed is refused (gf_sender_warnings). */
+   with more warnings than are listed is refused (gf_warnings_check). */
 static bool list_all_warnings(gf_sender *s, gf_error *err)
 {
     enum { ACCESS_DENIED = 1227 };
@@ -184,17 +184,16 @@ static bool exchange(gf_sender *s, gf_slice sql, answer *answers, gf_error *err)
         int rc =
             i == 0 ? mysql_real_query(s->db, (const char *)sql.data, (unsigned long)sql.len) : mysql_next_result(s->db);
 
-        if (rc != 0) { /* < 0, fewer answers than statements, has no text of the server's */
-            char *what = gf_stmt_describe(&s->statements[i]);
-
-            gf_fail_mysql(err, s->db, "%s", what);
-            free(what);
-            return false;
-        }
+        if (rc > 0)
+            gf_fail_mysql(err, s->db, "answer");
+        else if (rc < 0)
+            gf_fail(err, GF_ERR_RETRY, "the target has not answered it");
+        if (rc != 0)
+            return gf_stmt_context(&s->statements[i], err);
         answers[i].affected = mysql_affected_rows(s->db);
         answers[i].warnings = mysql_warning_count(s->db);
     }
-    return true;
+    return !mysql_more_results(s->db) || gf_fail(err, GF_ERR_RETRY, "the target has answered more than was asked");
 }
 
 static bool look_at_warnings(gf_sender *s, const answer *answers, gf_error *err)
@@ -260,6 +259,9 @@ bool gf_sender_statement(void *ctx, const gf_stmt *stmt, gf_error *err)
 {
     gf_sender *s = ctx;
 
+    /* A packet that warns is rolled back, which these tables are not; a harmless warning is no reason to write twice. */
+    if (stmt->table != NULL && !stmt->table->transactional)
+        s->apart = true;
     return goes_alone(s, stmt) ? send_alone(s, stmt, err) : put(s, stmt, err);
 }
 

@@ -3,11 +3,11 @@
  * sender.h - a writer's statements on their way to the target, and whether its answers are what they must be.
  *
  * Small statements leave together, in one packet, and are answered one by one, in order; the first that fails ends the
- * packet. So a transaction of the source costs two round trips, its COMMIT's included, however many tables it touches.
+ * packet. So a small transaction of the source costs two round trips, its COMMIT's included, however many tables it touches.
  *
  * Of several statements in a packet the server lists only the last one's warnings. When another one warns, the packet
  * fails with `warned` set: whoever sent it rolls back and sends the same again, and from then on this sender sends one
- * statement at a time.
+ * statement at a time. It does so from the start for tables that ROLLBACK does not reach.
  *
  * Threads: a sender belongs to its writer's thread.
  */

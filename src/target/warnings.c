@@ -77,6 +77,7 @@ static bool is_expected(const gf_stmt *stmt, unsigned code, const char *text)
 bool gf_warnings_check(MYSQL *db, const gf_stmt *stmt, gf_error *err)
 {
     unsigned count = mysql_warning_count(db);
+    char reason[640];
     MYSQL_RES *res;
     MYSQL_ROW row;
     bool ok = true;
@@ -90,8 +91,10 @@ bool gf_warnings_check(MYSQL *db, const gf_stmt *stmt, gf_error *err)
         unsigned code = (unsigned)strtoul(row[1] != NULL ? row[1] : "0", NULL, 10);
         const char *text = row[2] != NULL ? row[2] : "";
 
-        if (!is_harmless(code) && !is_expected(stmt, code, text))
-            ok = gf_fail(err, GF_ERR_DATA, "the target warns: %s (%u)", text, code);
+        if (is_harmless(code) || is_expected(stmt, code, text))
+            continue;
+        gf_print_reason(reason, sizeof reason, code, text);
+        ok = gf_fail(err, GF_ERR_DATA, "the target warns: %s", reason);
     }
     if (ok && mysql_num_rows(res) < count) /* what is not listed cannot be judged */
         ok = gf_fail(err, GF_ERR_DATA, "the target has %u warnings and lists only %" PRIu64, count,

@@ -110,11 +110,13 @@ static bool write_changes(gf_writer *w, const gf_batch *b, gf_send_mode mode, co
     gf_sender_begin(&w->sender, mode);
     o.held = held;
     o.want = want;
-    if (gf_batch_sql(b, &o, gf_sender_statement, &w->sender, err))
-        return true;
-    if (b->first_gtid[0] != '\0')
-        gf_fail_context(err, "transaction %s", b->first_gtid);
-    return false;
+    return gf_batch_sql(b, &o, gf_sender_statement, &w->sender, err);
+}
+
+/* False. */
+static bool batch_context(const gf_batch *b, gf_error *err)
+{
+    return b->first_gtid[0] != '\0' && gf_fail_context(err, "transaction %s", b->first_gtid);
 }
 
 /* Rule C1 by rows: what shares no claim with the batches before, and what does when they are committed. Without COMMIT
@@ -195,7 +197,7 @@ static bool write_chunk(gf_writer *w, const gf_chunk *c, bool single, gf_error *
 
     gf_sender_begin(&w->sender, (gf_send_mode){.single = single});
     if (!load_lines(w, c, &o, err) || !gf_chunk_sql(c, &o, gf_sender_statement, &w->sender, err))
-        return gf_fail_context(err, "copy");
+        return false;
     if (w->opt->marker == NULL)
         return gf_sender_flush(&w->sender, err);
     gf_marker_range_sql(&sql, w->opt->marker, c->range, frontier, c->last, rows_written(c),
@@ -210,8 +212,9 @@ static bool write_item(gf_writer *w, gf_item *item, bool single, gf_turn *turn, 
 {
     *turn = GF_TURN_COMMIT;
     if (item->chunk != NULL)
-        return write_chunk(w, item->chunk, single, err);
-    return write_batch(w, item, single, turn, err) && (*turn != GF_TURN_COMMIT || mark_batch(w, item, err));
+        return write_chunk(w, item->chunk, single, err) || gf_fail_context(err, "copy");
+    return (write_batch(w, item, single, turn, err) && (*turn != GF_TURN_COMMIT || mark_batch(w, item, err))) ||
+           batch_context(item->batch, err);
 }
 
 /* ---- commit ---- */
@@ -319,7 +322,7 @@ static bool run_large(gf_writer *w, gf_item *item, gf_error *err)
     for (;;) {
         changes += item->batch->count;
         if (!write_changes(w, item->batch, (gf_send_mode){.alone = true}, NULL, false, err))
-            return gf_fail_context(err, "large transaction");
+            return batch_context(item->batch, err) || gf_fail_context(err, "large transaction");
         if (item->batch->ends)
             break;
         if (!gf_sched_piece(w->sched, item))
@@ -346,7 +349,7 @@ static void gather(gf_writer *w, struct group *g, gf_item *first)
 
     g->items[0] = first;
     g->count = 1;
-    while (bytes < TOGETHER_BYTES && g->count < TOGETHER_MAX &&
+    while (first->chunk->range->table->transactional && bytes < TOGETHER_BYTES && g->count < TOGETHER_MAX &&
            (more = gf_sched_take_small(w->sched, TOGETHER_BYTES - bytes)) != NULL) {
         bytes += more->chunk->bytes;
         g->items[g->count++] = more;

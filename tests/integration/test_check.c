@@ -311,6 +311,10 @@ START_TEST(check__names_tables_of_engines_without_transactions)
         assert_warning(f, "engines without transactions: these tables end equal but may differ meanwhile: engines.m");
     else
         assert_problem(f, "can't be written together with others: engines.m");
+    h_sql(sources[_i], "CREATE TABLE engines.k (a INT) ENGINE=MyISAM"); /* a retry would write its rows twice */
+    run(f);
+    assert_problem(f, "engines.k has no primary key and no other unique NOT NULL key to name its rows by, and what was "
+                      "written of it in engine MyISAM can't be rolled back");
     done(f);
 }
 END_TEST

@@ -11,6 +11,8 @@
 
 #include "../../src/target/scheduler.h"
 
+static const gf_table safe = {.transactional = true}, unsafe = {.transactional = false};
+
 enum { CELLS = 24, ITEMS = 1000, STREAM_WRITERS = 4, COPY_WRITERS = 3 };
 
 struct world {
@@ -231,7 +233,7 @@ static void compare_with_serial(unsigned stream, unsigned copy, unsigned first_s
     unsigned seed = first_seed, retries;
 
     for (unsigned i = 0; i < 3; i++)
-        w.ranges[i].index = i;
+        w.ranges[i] = (gf_range){.table = &safe, .index = i};
     start(&w, threads, stream, copy);
     for (uint64_t id = 1; id <= ITEMS; id++) {
         if (copy > 0 && rand_r(&seed) % 3 == 0)
@@ -272,7 +274,7 @@ static gf_batch *batch_with(uint64_t claim)
 START_TEST(take__keeps_the_last_writer_for_the_head)
 {
     gf_sched *s = gf_sched_new(2, 1000);
-    gf_range range = {0};
+    gf_range range = {.table = &safe};
     gf_chunk *c = gf_chunk_new(&range);
     gf_item *chunk, *later, *head;
     uint64_t claim = 1;
@@ -352,7 +354,7 @@ END_TEST
 START_TEST(take__leaves_a_batch_that_shares_a_claim_with_a_chunk)
 {
     gf_sched *s = gf_sched_new(2, 1000);
-    gf_range range = {0};
+    gf_range range = {.table = &safe};
     gf_chunk *c = gf_chunk_new(&range);
     gf_item *chunk;
 
@@ -490,7 +492,8 @@ END_TEST
 START_TEST(take_small__leaves_what_is_large_or_not_ready)
 {
     gf_sched *s = gf_sched_new(1, 1000);
-    gf_range ranges[2] = {{.index = 0}, {.index = 1}};
+    gf_range ranges[2] = {{.table = &safe, .index = 0}, {.table = &safe, .index = 1}};
+    gf_range loose = {.table = &unsafe};
     const size_t bytes[] = {10, 20, 30}; /* the second follows the first in its range */
     gf_chunk *c;
     gf_item *item;
@@ -507,6 +510,9 @@ START_TEST(take_small__leaves_what_is_large_or_not_ready)
     ck_assert_ptr_null(gf_sched_take_small(s, 1000));
     gf_sched_committed(s, item);
     ck_assert_uint_eq(gf_sched_take_small(s, 1000)->bytes, 20);
+    c = gf_chunk_new(&loose);
+    ck_assert(gf_sched_chunk(s, c, NULL));
+    ck_assert_ptr_null(gf_sched_take_small(s, 1000)); /* what cannot be rolled back is not written with others */
     gf_sched_free(s);
 }
 END_TEST
