@@ -68,6 +68,8 @@ GF_MUST_CHECK bool gf_marker_open(gf_marker **out, const gf_config *config, MYSQ
    other instance stops, returns what is there. CONFIG error, with nothing touched, when a job of the same name has
    another configuration; with config->take_over that one, or one that is done, counts as not there. */
 GF_MUST_CHECK bool gf_marker_claim(gf_marker_content *out, gf_marker *m, MYSQL *target, gf_error *err);
+/* Of the job's name and its marker's database: for names of locks, which no other job on that target may share. */
+uint64_t gf_marker_hash(const gf_config *config);
 /* First start (rule S6): job row, `slots` slot rows, start position, before any row is written. */
 GF_MUST_CHECK bool gf_marker_begin(gf_marker *m, MYSQL *target, const char *source_identity, const gf_position *start,
                                    unsigned slots, gf_error *err);

@@ -120,7 +120,6 @@ static bool is_stopped(void *ctx)
 static bool take_lock(gf_barrier *b, gf_error *err)
 {
     const gf_config *c = b->opt.config;
-    uint64_t hash = gf_hash(c->marker_db, strlen(c->marker_db), gf_hash(c->job, strlen(c->job), 0));
     char name[64];
     const gf_server_lock lock = {.name = name,
                                  .what = "a schema change of another run of this job",
@@ -128,7 +127,7 @@ static bool take_lock(gf_barrier *b, gf_error *err)
                                  .stopped = is_stopped,
                                  .ctx = b};
 
-    snprintf(name, sizeof name, "gfreplica.ddl.%016llx", (unsigned long long)hash);
+    snprintf(name, sizeof name, "gfreplica.ddl.%016llx", (unsigned long long)gf_marker_hash(c));
     return gf_server_lock_take(b->links[GF_LINK_WORK], &lock, err);
 }
 

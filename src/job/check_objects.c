@@ -11,38 +11,31 @@
 
 /* ---- grants ---- */
 
+static void require(gf_check *c, const gf_grants *have, const char *const *wanted, const char *db, const char *no_right)
+{
+    gf_check_names missing = {0};
+    char *name = gf_check_quoted(db);
+
+    for (; *wanted != NULL; wanted++)
+        if (!gf_grants_have(have, *wanted, db, NULL))
+            gf_check_name(&missing, *wanted);
+    if (missing.count > 0)
+        gf_check_problem(c, "%s --create-objects should create: GRANT %s ON %s.* TO %s", no_right,
+                         gf_check_names_text(&missing), name, have->user);
+    gf_check_names_free(&missing);
+    free(name);
+}
+
 /* What may not be seen would be left out without a word. */
 static void check_objects_of(gf_check *c, const gf_table *t)
 {
-    static const char *const source[] = {"SHOW VIEW", "TRIGGER", "EVENT"}, *const target[] = {"CREATE VIEW", "TRIGGER",
-                                                                                              "CREATE ROUTINE", "EVENT",
-                                                                                              "ALTER"};
-    gf_check_names missing = {0};
-    char *name = gf_check_quoted(t->db);
+    static const char *const source[] = {"SHOW VIEW", "TRIGGER", "EVENT", NULL}, *const target[] = {
+                                                                                     "CREATE VIEW",    "TRIGGER",
+                                                                                     "CREATE ROUTINE", "EVENT",
+                                                                                     "ALTER",          NULL};
 
-    for (size_t i = 0; i < sizeof source / sizeof source[0]; i++)
-        if (!gf_grants_have(&c->source_grants, source[i], t->db, NULL))
-            gf_check_name(&missing, source[i]);
-    if (missing.count > 0) {
-        const char *list = gf_check_names_text(&missing);
-
-        gf_check_problem(c, "source: no right to see all that --create-objects should create: GRANT %s ON %s.* TO %s",
-                         list, name, c->source_grants.user);
-    }
-    gf_check_names_free(&missing);
-    free(name);
-    name = gf_check_quoted(t->target_db);
-    for (size_t i = 0; i < sizeof target / sizeof target[0]; i++)
-        if (!gf_grants_have(&c->target_grants, target[i], t->target_db, NULL))
-            gf_check_name(&missing, target[i]);
-    if (missing.count > 0) {
-        const char *list = gf_check_names_text(&missing);
-
-        gf_check_problem(c, "target: no right to create what --create-objects should create: GRANT %s ON %s.* TO %s",
-                         list, name, c->target_grants.user);
-    }
-    gf_check_names_free(&missing);
-    free(name);
+    require(c, &c->source_grants, source, t->db, "source: no right to see all that");
+    require(c, &c->target_grants, target, t->target_db, "target: no right to create what");
 }
 
 static bool may_see_routines(const gf_check *c)

@@ -163,28 +163,43 @@ bool gf_replica_retention(uint64_t *seconds, MYSQL *source, gf_error *err)
     return true;
 }
 
-/* "binlog.000003 to binlog.000007", for people. Nothing when the server doesn't tell. */
-static void files_text(gf_buf *out, MYSQL *source)
-{
-    MYSQL_RES *result = gf_server_query(source, "list the source's binlogs", NULL, "SHOW BINARY LOGS");
-    MYSQL_ROW first = result == NULL ? NULL : mysql_fetch_row(result), last = first;
+typedef struct {
+    char oldest[GF_BINLOG_NAME_MAX], newest[GF_BINLOG_NAME_MAX];
+    bool found;    /* the file that was asked for */
+    uint64_t size; /* its size */
+} binlogs;
 
-    if (first == NULL)
-        goto out;
-    gf_buf_printf(out, "; its binlogs are %s", first[0]);
-    for (MYSQL_ROW row; (row = mysql_fetch_row(result)) != NULL;)
-        last = row;
-    gf_buf_printf(out, " to %s", last[0]);
-out:
+static bool read_binlogs(binlogs *out, MYSQL *source, const char *file, gf_error *err)
+{
+    MYSQL_RES *result = gf_server_query(source, "list the source's binlogs", err, "SHOW BINARY LOGS");
+    MYSQL_ROW row;
+
+    memset(out, 0, sizeof *out);
+    if (result == NULL)
+        return false;
+    while ((row = mysql_fetch_row(result)) != NULL) {
+        if (row[0] == NULL || row[1] == NULL)
+            continue;
+        if (out->oldest[0] == '\0')
+            snprintf(out->oldest, sizeof out->oldest, "%s", row[0]);
+        snprintf(out->newest, sizeof out->newest, "%s", row[0]);
+        if (strcmp(row[0], file) == 0) {
+            out->found = true;
+            out->size = strtoull(row[1], NULL, 10);
+        }
+    }
     mysql_free_result(result);
+    return true;
 }
 
 static bool fail_gone(gf_error *err, MYSQL *source, const char *missing, const char *there)
 {
     gf_buf retention = {0}, files = {0};
+    binlogs logs;
 
     retention_text(&retention, source);
-    files_text(&files, source);
+    if (read_binlogs(&logs, source, "", NULL) && logs.oldest[0] != '\0') /* else the server doesn't tell */
+        gf_buf_printf(&files, "; its binlogs are %s to %s", logs.oldest, logs.newest);
     gf_fail(
         err, GF_ERR_GONE,
         "the source no longer has what is needed to go on: %.400s; there is %.300s%.150s; retention on the source: %s; "
@@ -262,39 +277,16 @@ out:
     return ok;
 }
 
-typedef struct {
-    char oldest[GF_BINLOG_NAME_MAX], newest[GF_BINLOG_NAME_MAX];
-    bool found;    /* the file that was asked for */
-    uint64_t size; /* its size */
-} binlogs;
-
 static bool list_binlogs(binlogs *out, MYSQL *source, const gf_server_info *info, const char *file, gf_error *err)
 {
-    MYSQL_RES *result = gf_server_query(source, "list the source's binlogs", err, "SHOW BINARY LOGS");
-    MYSQL_ROW row;
-
-    memset(out, 0, sizeof *out);
-    if (result == NULL) {
-        if (mysql_errno(source) == ER_PRIVILEGE)
-            gf_fail_context(err, "missing grant, run GRANT %s ON *.* TO ... on the source",
-                            info->flavor == GF_FLAVOR_MARIADB ? "BINLOG MONITOR" : "REPLICATION CLIENT");
-        else if (mysql_errno(source) == ER_NO_BINARY_LOGGING)
-            err->kind = GF_ERR_CONFIG;
-        return false;
-    }
-    while ((row = mysql_fetch_row(result)) != NULL) {
-        if (row[0] == NULL || row[1] == NULL)
-            continue;
-        if (out->oldest[0] == '\0')
-            snprintf(out->oldest, sizeof out->oldest, "%s", row[0]);
-        snprintf(out->newest, sizeof out->newest, "%s", row[0]);
-        if (strcmp(row[0], file) == 0) {
-            out->found = true;
-            out->size = strtoull(row[1], NULL, 10);
-        }
-    }
-    mysql_free_result(result);
-    return true;
+    if (read_binlogs(out, source, file, err))
+        return true;
+    if (mysql_errno(source) == ER_PRIVILEGE)
+        gf_fail_context(err, "missing grant, run GRANT %s ON *.* TO ... on the source",
+                        info->flavor == GF_FLAVOR_MARIADB ? "BINLOG MONITOR" : "REPLICATION CLIENT");
+    else if (mysql_errno(source) == ER_NO_BINARY_LOGGING)
+        err->kind = GF_ERR_CONFIG;
+    return false;
 }
 
 bool gf_replica_has_file(bool *found, bool *newest, MYSQL *source, const gf_server_info *info, const char *file,

@@ -307,9 +307,8 @@ static bool is_set(void *ctx)
 /* Of the marker, the job and the table. */
 static void name_lock(char name[64], const gf_config *c, const gf_table *t)
 {
-    uint64_t hash = gf_hash(c->marker_db, strlen(c->marker_db), gf_hash(c->job, strlen(c->job), 0));
+    uint64_t hash = gf_hash(t->target_sql, strlen(t->target_sql), gf_marker_hash(c));
 
-    hash = gf_hash(t->target_sql, strlen(t->target_sql), hash);
     snprintf(name, 64, "gfreplica.keys.%016llx", (unsigned long long)hash);
 }
 

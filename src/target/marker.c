@@ -199,6 +199,11 @@ static bool may_write(const gf_marker *m, MYSQL *target, gf_error *err)
     return true;
 }
 
+uint64_t gf_marker_hash(const gf_config *config)
+{
+    return gf_hash(config->marker_db, strlen(config->marker_db), gf_hash(config->job, strlen(config->job), 0));
+}
+
 bool gf_marker_open(gf_marker **out, const gf_config *config, MYSQL *target, gf_error *err)
 {
     gf_marker *m = gf_calloc(1, sizeof(*m));

@@ -23,7 +23,8 @@ static const struct {
 
 enum { WARN_TRUNCATED = 1265 /* what a relaxed row's ENUM or SET gives */ };
 
-char *gf_stmt_describe(const gf_stmt *stmt)
+/* "write db.t (id=5)": with the key where the statement holds one row. Owned by the caller. */
+static char *describe(const gf_stmt *stmt)
 {
     gf_buf text = {0};
 
@@ -39,7 +40,7 @@ char *gf_stmt_describe(const gf_stmt *stmt)
 
 bool gf_stmt_context(const gf_stmt *stmt, gf_error *err)
 {
-    char *what = gf_stmt_describe(stmt);
+    char *what = describe(stmt);
 
     gf_fail_context(err, "%s", what);
     free(what);

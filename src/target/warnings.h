@@ -14,9 +14,7 @@
    harmless, and when there are more than the server lists. */
 GF_MUST_CHECK bool gf_warnings_check(MYSQL *db, const gf_stmt *stmt, gf_error *err);
 
-/* "write db.t (id=5)": with the key where the statement holds one row. Owned by the caller. */
-char *gf_stmt_describe(const gf_stmt *stmt);
-/* That in front of *err; false. */
+/* "write db.t (id=5)" in front of *err, with the key where the statement holds one row; false. */
 bool gf_stmt_context(const gf_stmt *stmt, gf_error *err);
 
 #endif

@@ -441,6 +441,16 @@ START_TEST(statement__survives_kills_at_any_moment)
 }
 END_TEST
 
+/* A transaction on the target that an ALTER of that table has to wait for, until it is committed or closed. */
+static MYSQL *hold_up(const char *statement)
+{
+    MYSQL *db = h_connect(target);
+
+    if (mysql_query(db, "BEGIN") != 0 || mysql_query(db, statement) != 0)
+        h_fail("%s", mysql_error(db));
+    return db;
+}
+
 /* A server may go on with a statement whose client is gone: whoever comes next has to wait, and not run it twice. */
 START_TEST(statement__outlives_the_process_that_sent_it)
 {
@@ -453,9 +463,7 @@ START_TEST(statement__outlives_the_process_that_sent_it)
     conf = h_config(source, target, "outlives", NULL);
     run = h_start("--checkpoint-dir", dir, "--job", "outlives", conf);
     must_log(run, "stage streaming");
-    blocker = h_connect(target);
-    if (mysql_query(blocker, "BEGIN") != 0 || mysql_query(blocker, "DELETE FROM outlives.items WHERE id=-1") != 0)
-        h_fail("%s", mysql_error(blocker));
+    blocker = hold_up("DELETE FROM outlives.items WHERE id=-1");
     run_script("outlives", "ALTER TABLE items ADD z INT DEFAULT 1\nINSERT INTO items (id,z) VALUES (9,9)");
     must_log(run, "schema change at");
     h_sleep(0.5);
@@ -490,9 +498,7 @@ START_TEST(statement__of_a_frozen_instance_is_told_of)
     conf = h_config(source, target, "frozen", NULL);
     frozen = h_start("--checkpoint-dir", dir, "--job", "frozen", conf);
     must_log(frozen, "stage streaming");
-    blocker = h_connect(target);
-    if (mysql_query(blocker, "BEGIN") != 0 || mysql_query(blocker, "DELETE FROM frozen.items WHERE id=-1") != 0)
-        h_fail("%s", mysql_error(blocker));
+    blocker = hold_up("DELETE FROM frozen.items WHERE id=-1");
     run_script("frozen", "ALTER TABLE items ADD z INT DEFAULT 1");
     must_log(frozen, "schema change at");
     h_sleep(0.5);
