@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "check_parts.h"
 
@@ -78,6 +79,38 @@ void gf_check_names_free(gf_check_names *list)
 {
     gf_buf_free(&list->text);
     list->count = 0;
+}
+
+/* ---- usages ---- */
+
+const gf_check_usage *gf_check_used(const gf_check_usages *u, const char *name)
+{
+    for (size_t i = 0; i < u->count; i++)
+        if (strcasecmp(u->items[i].name, name) == 0)
+            return &u->items[i];
+    return NULL;
+}
+
+void gf_check_use(gf_check_usages *u, const char *name, const char *user)
+{
+    const gf_check_usage *known = gf_check_used(u, name);
+    size_t i = known == NULL ? u->count : (size_t)(known - u->items);
+
+    if (known == NULL) {
+        u->items = gf_realloc(u->items, (u->count + 1) * sizeof *u->items);
+        u->items[u->count++] = (gf_check_usage){.name = gf_strdup(name)};
+    }
+    gf_check_name(&u->items[i].users, user);
+}
+
+void gf_check_usages_free(gf_check_usages *u)
+{
+    for (size_t i = 0; i < u->count; i++) {
+        free(u->items[i].name);
+        gf_check_names_free(&u->items[i].users);
+    }
+    free(u->items);
+    *u = (gf_check_usages){0};
 }
 
 bool gf_check_variable(char **out, MYSQL *db, const char *name, gf_error *err)

@@ -94,24 +94,44 @@ void gf_check_job_name(gf_check *c)
 
 /* ---- the server id ---- */
 
-/* MariaDB shows its replicas to few, and ends the older one's link when a second comes with the same id. */
+static bool may_list(bool *may, gf_check *c, gf_error *err)
+{
+    MYSQL_RES *res = gf_server_query(c->source, "list the source's replicas", err, "SHOW SLAVE HOSTS");
+
+    *may = res != NULL;
+    mysql_free_result(res);
+    return *may || mysql_errno(c->source) == ER_SPECIFIC_ACCESS_DENIED;
+}
+
+/* How many are registered, anybody may know. */
+static bool any_replica(bool *any, gf_check *c, gf_error *err)
+{
+    MYSQL_RES *res =
+        gf_server_query(c->source, "count the source's replicas", err, "SHOW GLOBAL STATUS LIKE 'Slaves_connected'");
+    MYSQL_ROW row = res == NULL ? NULL : mysql_fetch_row(res);
+
+    *any = row == NULL || row[1] == NULL || strcmp(row[1], "0") != 0;
+    mysql_free_result(res);
+    return res != NULL;
+}
+
+/* MariaDB shows its replicas to few, and ends the older one's link when a second comes with the same id. Ours are known by
+   their locks all the same. */
 static bool check_replicas_seen(gf_check *c, gf_error *err)
 {
-    MYSQL_RES *res;
-    bool denied;
+    bool may, any;
 
     if (c->source_info->flavor != GF_FLAVOR_MARIADB)
         return true;
-    res = gf_server_query(c->source, "list the source's replicas", err, "SHOW SLAVE HOSTS");
-    denied = res == NULL && mysql_errno(c->source) == ER_SPECIFIC_ACCESS_DENIED;
-    if (denied)
+    if (!may_list(&may, c, err) || (!may && !any_replica(&any, c, err)))
+        return false;
+    if (!may && any)
         gf_check_warning(c,
-                         "source: no right to see whether another replica has server id %u (MyServerId): the source "
-                         "would cut one of the two off: GRANT REPLICATION MASTER ADMIN ON *.* TO %s to have it looked "
-                         "at, or leave MyServerId out to have one chosen",
+                         "source: it has replicas, and no right to see whether one has server id %u (MyServerId): the "
+                         "source would cut one of the two off: GRANT REPLICATION MASTER ADMIN ON *.* TO %s to have it "
+                         "looked at, or leave MyServerId out to have one chosen",
                          c->config->server_id, c->source_grants.user);
-    mysql_free_result(res);
-    return res != NULL || denied;
+    return true;
 }
 
 bool gf_check_server_id(gf_check *c, gf_error *err)

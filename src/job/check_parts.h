@@ -6,8 +6,9 @@
  *   check_job.c      the job's name and server id
  *   check_server.c   versions and settings of both servers
  *   check_grants.c   SHOW GRANTS read, and what of it is missing
- *   check_objects.c  what --create-objects needs
- *   check_tables.c   keys, engines, collations, names: table by table
+ *   check_objects.c  what --create-objects needs; check_definers.c of the account, check_sessions.c to make them alike
+ *   check_collations.c collations that the target lacks
+ *   check_tables.c   keys, engines, names: table by table
  *   check_foreign.c  foreign keys
  *
  * A part returns false only when it could not ask; what it finds goes into the report.
@@ -74,6 +75,21 @@ void gf_check_name(gf_check_names *list, const char *name);
 const char *gf_check_names_text(gf_check_names *list); /* valid until the next change */
 void gf_check_names_free(gf_check_names *list);
 
+/* Something of the source's by name (a collation, a database), and where it is used. {0} is empty. */
+typedef struct {
+    char *name; /* owned */
+    gf_check_names users;
+} gf_check_usage;
+
+typedef struct {
+    gf_check_usage *items; /* owned */
+    size_t count;
+} gf_check_usages;
+
+void gf_check_use(gf_check_usages *u, const char *name, const char *user);       /* names: case aside */
+const gf_check_usage *gf_check_used(const gf_check_usages *u, const char *name); /* NULL: it is not */
+void gf_check_usages_free(gf_check_usages *u);
+
 /* `name` as an identifier of SQL; owned by the caller. */
 char *gf_check_quoted(const char *name);
 
@@ -85,6 +101,11 @@ GF_MUST_CHECK bool gf_check_server_id(gf_check *c, gf_error *err);
 GF_MUST_CHECK bool gf_check_servers(gf_check *c, gf_error *err);
 GF_MUST_CHECK bool gf_check_grants(gf_check *c, gf_error *err);
 GF_MUST_CHECK bool gf_check_objects(gf_check *c, gf_error *err);
+GF_MUST_CHECK bool gf_check_definers(gf_check *c, gf_error *err);
+GF_MUST_CHECK bool gf_check_sessions(gf_check *c, gf_error *err);
+GF_MUST_CHECK bool gf_check_collations(gf_check *c, gf_error *err);
+/* Is each of them there? What is not becomes a problem. */
+GF_MUST_CHECK bool gf_check_collations_known(gf_check *c, gf_check_usages *used, gf_error *err);
 GF_MUST_CHECK bool gf_check_tables(gf_check *c, gf_error *err);
 void gf_check_foreign_keys(gf_check *c);
 

@@ -148,104 +148,6 @@ static void check_keys(gf_check *c)
 
 /* ---- what the target lacks ---- */
 
-/* Something of the source's by name (a collation, an engine), and where it is used. */
-typedef struct {
-    char *name; /* owned */
-    gf_check_names users;
-} usage;
-
-typedef struct {
-    usage *items;
-    size_t count;
-} usages;
-
-static void use(usages *u, const char *name, const char *user)
-{
-    size_t i;
-
-    for (i = 0; i < u->count; i++)
-        if (strcasecmp(u->items[i].name, name) == 0)
-            break;
-    if (i == u->count) {
-        u->items = gf_realloc(u->items, (i + 1) * sizeof *u->items);
-        u->items[u->count++] = (usage){.name = gf_strdup(name)};
-    }
-    gf_check_name(&u->items[i].users, user);
-}
-
-static void free_usages(usages *u)
-{
-    for (size_t i = 0; i < u->count; i++) {
-        free(u->items[i].name);
-        gf_check_names_free(&u->items[i].users);
-    }
-    free(u->items);
-}
-
-static void collect_collations(const gf_check *c, usages *out)
-{
-    for (size_t i = 0; i < c->table_count; i++) {
-        const gf_table *t = c->tables[i];
-
-        if (t->collation != NULL)
-            use(out, gf_databases_collation(c->config, t->collation), t->label);
-        for (unsigned k = 0; k < t->column_count; k++) {
-            const gf_column *col = &t->columns[k];
-            char *user;
-
-            if (col->collation == NULL || (t->collation != NULL && strcmp(col->collation, t->collation) == 0))
-                continue;
-            user = gf_asprintf("%s.%s", t->label, col->name);
-            use(out, gf_databases_collation(c->config, col->collation), user);
-            free(user);
-        }
-    }
-}
-
-/* utf8mb3_x was called utf8_x before; the target's definition takes the name that it knows. */
-static bool collation_known(gf_check *c, bool *known, const char *name, gf_error *err)
-{
-    const gf_server_info *info = c->target_info;
-    bool full = info->flavor == GF_FLAVOR_MARIADB && info->version >= 101001;
-    const char *rest = strncasecmp(name, "utf8mb3_", 8) == 0 ? name + 8
-                       : strncasecmp(name, "utf8_", 5) == 0  ? name + 5
-                                                             : NULL;
-    gf_buf sql = {0};
-    char *found = NULL;
-    bool ok;
-
-    gf_buf_printf(&sql, "SELECT 1 FROM information_schema.%s WHERE %s IN (",
-                  full ? "COLLATION_CHARACTER_SET_APPLICABILITY" : "COLLATIONS",
-                  full ? "FULL_COLLATION_NAME" : "COLLATION_NAME");
-    gf_buf_quote(&sql, name, strlen(name));
-    if (rest != NULL)
-        gf_buf_printf(&sql, ",'utf8_%s','utf8mb3_%s'", rest, rest);
-    gf_buf_str(&sql, ")");
-    ok = gf_server_scalar(&found, c->target, "look for a collation", err, "%s", gf_buf_cstr(&sql));
-    *known = found != NULL;
-    free(found);
-    gf_buf_free(&sql);
-    return ok;
-}
-
-static bool check_collations(gf_check *c, gf_error *err)
-{
-    usages used = {0};
-    bool known, ok = true;
-
-    collect_collations(c, &used);
-    for (size_t i = 0; ok && i < used.count; i++) {
-        ok = collation_known(c, &known, used.items[i].name, err);
-        if (ok && !known)
-            gf_check_problem(c,
-                             "target: it has no collation %s, used by %s: name one to use instead "
-                             "(--map-collation %s=OTHER)",
-                             used.items[i].name, gf_check_names_text(&used.items[i].users), used.items[i].name);
-    }
-    free_usages(&used);
-    return ok;
-}
-
 static bool engine_known(gf_check *c, bool *known, const char *name, gf_error *err)
 {
     char *support = NULL;
@@ -263,11 +165,11 @@ static bool engine_known(gf_check *c, bool *known, const char *name, gf_error *e
 
 static bool check_engines(gf_check *c, gf_error *err)
 {
-    usages used = {0};
+    gf_check_usages used = {0};
     bool known, ok = true;
 
     for (size_t i = 0; i < c->table_count; i++)
-        use(&used, c->tables[i]->engine, c->tables[i]->label);
+        gf_check_use(&used, c->tables[i]->engine, c->tables[i]->label);
     for (size_t i = 0; ok && i < used.count; i++) {
         ok = engine_known(c, &known, used.items[i].name, err);
         if (ok && !known)
@@ -276,7 +178,7 @@ static bool check_engines(gf_check *c, gf_error *err)
                              "them out",
                              used.items[i].name, gf_check_names_text(&used.items[i].users));
     }
-    free_usages(&used);
+    gf_check_usages_free(&used);
     return ok;
 }
 
@@ -581,5 +483,5 @@ bool gf_check_tables(gf_check *c, gf_error *err)
         return true;
     check_members(c);
     check_definitions(c);
-    return check_collations(c, err) && check_engines(c, err) && check_free_names(c, err);
+    return gf_check_collations(c, err) && check_engines(c, err) && check_free_names(c, err);
 }

@@ -7,10 +7,13 @@
 
 #include "gfreplica/server.h"
 
-/* Creates the target database of every table where it is missing. One that is there keeps its defaults: they matter
+/* Creates the target database of the source's `db` where it is missing. One that is there keeps its defaults: they matter
    only for tables that are created later. Both connections are GF_CONN_PLAIN. */
-GF_MUST_CHECK bool gf_databases_create(MYSQL *source, MYSQL *target, const gf_config *config,
-                                       const gf_table *const *tables, size_t count, gf_error *err);
+GF_MUST_CHECK bool gf_databases_create(MYSQL *source, MYSQL *target, const gf_config *config, const char *db,
+                                       const char *target_db, gf_error *err);
+/* Those of all tables. */
+GF_MUST_CHECK bool gf_databases_create_all(MYSQL *source, MYSQL *target, const gf_config *config,
+                                           const gf_table *const *tables, size_t count, gf_error *err);
 
 /* The default collation of a database, owned by the caller; NULL where there is no such database. */
 GF_MUST_CHECK bool gf_databases_default(char **out, MYSQL *server, const char *db, gf_error *err);

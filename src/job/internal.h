@@ -6,6 +6,7 @@
  *   start.c     everything before the first thread: servers, identity, catalog, preflight, target tables, marker, plan
  *   barrier.c   DDL, repeated on the target, with barrier_*.c; ddl_session.c the session in which it runs
  *   definitions.c both servers' definitions compared
+ *   anew.c      a job whose very beginning the target has lost
  *   import.c    a state given with the command: does it fit, and what does it say of each table
  *   indexes.c   indexes that are built after the rows
  *   pipeline.c  the threads of one attempt: start, watch, stop; rule K

@@ -28,6 +28,12 @@ static const struct kind {
     {"PROCEDURE",
      "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE='PROCEDURE' AND ROUTINE_SCHEMA=", "",
      "Create Procedure"},
+    {"PACKAGE", /* of MariaDB; before its body */
+     "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE='PACKAGE' AND ROUTINE_SCHEMA=", "",
+     "Create Package"},
+    {"PACKAGE BODY",
+     "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE='PACKAGE BODY' AND ROUTINE_SCHEMA=", "",
+     "Create Package Body"},
     {"VIEW", "SELECT TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA=", "", "Create View"},
     {"TRIGGER", "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=",
      " ORDER BY ACTION_ORDER", /* several of one kind on one table run in the order of their creation */
@@ -131,7 +137,8 @@ bool gf_objects_list(gf_buf *lines, MYSQL *source, const gf_filter *f, gf_error 
 struct definition {
     MYSQL_RES *res; /* owned */
     gf_slice sql;
-    const char *mode, *zone, *charset, *collation, *db_collation;
+    gf_objects_author author;
+    const char *db_collation;
 };
 
 static const char *field(MYSQL_RES *res, MYSQL_ROW row, const char *name, unsigned long *len)
@@ -159,10 +166,10 @@ static bool fill_definition(struct definition *d, const struct kind *kind, gf_er
                        "the source does not show its definition: grant the source's user SHOW VIEW, "
                        "TRIGGER, EVENT and SHOW_ROUTINE (or SELECT on mysql.proc)");
     d->sql = gf_slice_of(sql, len);
-    d->mode = field(d->res, row, "sql_mode", NULL);
-    d->zone = field(d->res, row, "time_zone", NULL);
-    d->charset = field(d->res, row, "character_set_client", NULL);
-    d->collation = field(d->res, row, "collation_connection", NULL);
+    d->author = (gf_objects_author){.mode = field(d->res, row, "sql_mode", NULL),
+                                    .zone = field(d->res, row, "time_zone", NULL),
+                                    .charset = field(d->res, row, "character_set_client", NULL),
+                                    .collation = field(d->res, row, "collation_connection", NULL)};
     d->db_collation = field(d->res, row, "Database Collation", NULL);
     return true;
 }
@@ -208,7 +215,7 @@ static bool prints_its_name(const struct object *o, MYSQL *source, gf_error *err
         ok = gf_fail(err, GF_ERR_CONFIG,
                      "the source prints its name garbled, because its author's session had the character set %s: drop "
                      "and create it on the source in a session with utf8mb4",
-                     d.charset);
+                     d.author.charset);
     mysql_free_result(d.res);
     return ok;
 }
@@ -259,14 +266,22 @@ static bool set_zone(MYSQL *target, const char *zone, gf_error *err)
     return ok;
 }
 
-/* What its text means, and what is kept with it, is decided by the session in which it is made. */
-static bool enter_session(MYSQL *target, const struct definition *d, const gf_config *config, gf_error *err)
+static bool set_charset(MYSQL *target, const char *charset, gf_error *err)
 {
-    return (d->mode == NULL || set_mode(target, d->mode, err)) && (d->zone == NULL || set_zone(target, d->zone, err)) &&
-           (d->charset == NULL || d->collation == NULL ||
-            gf_server_exec(target, "set its character set (a collation that the target lacks: --map-collation A=B)",
-                           err, "SET SESSION character_set_client=%s, collation_connection=%s", d->charset,
-                           gf_databases_collation(config, d->collation)));
+    return gf_server_exec(target, "set its character set", err, "SET SESSION character_set_client=%s", charset);
+}
+
+static bool set_collation(MYSQL *target, const char *collation, gf_error *err)
+{
+    return gf_server_exec(target, "set its collation (one that the target lacks: --map-collation A=B)", err,
+                          "SET SESSION collation_connection=%s", collation);
+}
+
+bool gf_objects_session(MYSQL *target, const gf_objects_author *a, gf_error *err)
+{
+    return (a->mode == NULL || set_mode(target, a->mode, err)) && (a->zone == NULL || set_zone(target, a->zone, err)) &&
+           (a->charset == NULL || set_charset(target, a->charset, err)) &&
+           (a->collation == NULL || set_collation(target, a->collation, err));
 }
 
 /* Back to what all others of this connection expect. */
@@ -279,9 +294,13 @@ static bool leave_session(MYSQL *target, gf_error *err)
 
 static bool run_definition(MYSQL *target, const struct definition *d, const gf_config *config, gf_error *err)
 {
-    bool ok = enter_session(target, d, config, err) && gf_server_run(target, "create it", d->sql, err);
+    gf_objects_author author = d->author;
     gf_error second;
+    bool ok;
 
+    if (author.collation != NULL)
+        author.collation = gf_databases_collation(config, author.collation);
+    ok = gf_objects_session(target, &author, err) && gf_server_run(target, "create it", d->sql, err);
     return leave_session(target, ok ? err : &second) && ok;
 }
 
@@ -329,6 +348,7 @@ static bool create_one(struct object *o, MYSQL *source, MYSQL *target, const gf_
 
     gf_buf_ident(&db, o->db);
     ok = prints_its_name(o, source, err) && read_definition(&d, o, source, "NULL", err) &&
+         gf_databases_create(source, target, config, o->db, o->db, err) &&
          gf_server_exec(target, "choose database", err, "USE %s", gf_buf_cstr(&db)) &&
          create_in_database(target, o, &d, config, err);
     mysql_free_result(d.res);

@@ -11,7 +11,16 @@
 
 /* A line "VIEW db.name" each, appended. */
 GF_MUST_CHECK bool gf_objects_list(gf_buf *lines, MYSQL *source, const gf_filter *f, gf_error *err);
-/* Creates all that are not there yet, with their own sql_mode, character sets, time zone and definer. CONFIG error when some could not be created; each is logged with its reason. */
+/* What an object's text means, and what is kept with it, is decided by the session in which it is made. Borrowed texts;
+   NULL: the source does not keep it for this kind. */
+typedef struct {
+    const char *mode, *zone, *charset, *collation;
+} gf_objects_author;
+
+/* This session becomes one like that. */
+GF_MUST_CHECK bool gf_objects_session(MYSQL *target, const gf_objects_author *a, gf_error *err);
+/* Creates all that are not there yet, with their own sql_mode, character sets, time zone and definer. CONFIG error when some
+   could not be created; each is logged with its reason. */
 GF_MUST_CHECK bool gf_objects_create(MYSQL *source, MYSQL *target, const gf_config *config, gf_error *err);
 
 #endif

@@ -111,22 +111,16 @@ static bool create_as(both *b, sequence *s, const char *text, gf_error *err)
     return ok;
 }
 
-/* Its database may hold nothing else. */
-static bool create_database(both *b, const sequence *s, gf_error *err)
-{
-    const gf_table names = {.db = (char *)(uintptr_t)s->db, .target_db = (char *)(uintptr_t)s->target_db};
-    const gf_table *only = &names;
-
-    return gf_databases_create(b->source, b->target, b->config, &only, 1, err);
-}
-
 static bool create(void *ctx, sequence *s, gf_error *err)
 {
     both *b = ctx;
     MYSQL_RES *res =
         gf_server_query(b->source, "read its definition", err, "SHOW CREATE SEQUENCE %s", gf_buf_cstr(&s->source_sql));
     MYSQL_ROW row = only_row(res, err);
-    bool ok = row != NULL && create_database(b, s, err) && create_as(b, s, row[1], err);
+    bool ok =
+        row != NULL &&
+        gf_databases_create(b->source, b->target, b->config, s->db, s->target_db, err) /* it may hold nothing else */ &&
+        create_as(b, s, row[1], err);
 
     mysql_free_result(res);
     return ok;

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "anew.h"
 #include "databases.h"
 #include "found.h"
 #include "gfreplica/check.h"
@@ -661,7 +662,7 @@ static bool create_tables(gf_job *j, const gf_marker_content *m, gf_error *err)
     bool *deferred = gf_calloc(count + 1, sizeof *deferred), ok;
 
     config.allow_existing = config.allow_existing || j->loaded.imported; /* an imported job has filled them already */
-    ok = gf_databases_create(j->source, j->target, &config, tables, count, err) &&
+    ok = gf_databases_create_all(j->source, j->target, &config, tables, count, err) &&
          gf_sequences_create(j->source, j->target, &j->source_info, &j->target_info, &config, err) &&
          defer_indexes(j, m, tables, count, deferred, err) &&
          gf_target_create(j->target, &config, &j->source_info, &j->target_info, tables, count, j->deferral, deferred,
@@ -827,6 +828,30 @@ static bool open_marker(gf_job *j, gf_error *err)
     return true;
 }
 
+/* The checkpoint has begun a job of which the target's marker knows nothing. */
+static bool begin_anew(gf_job *j, const gf_marker_content *m, gf_error *err)
+{
+    gf_catalog *before = j->catalog;
+    bool possible, ok;
+
+    if (!gf_anew_possible(&possible, j, err))
+        return false;
+    if (!possible)
+        return gf_fail(
+            err, GF_ERR_GONE,
+            "the target's %s knows nothing of job '%s', though the checkpoint says it should: is this the same "
+            "target, or was it restored to a time before the job? Start anew with empty tables and another "
+            "checkpoint directory",
+            j->config->marker_db, j->config->job);
+    gf_anew_forget(j);
+    j->catalog = NULL;
+    ok = gf_start_prepare(j, err) && begin_job(j, m, err);
+    if (ok)
+        gf_anew_tell_dropped(j, before);
+    gf_catalog_free(before);
+    return ok;
+}
+
 static bool read_position(gf_job *j, gf_error *err)
 {
     gf_marker_content m = {0};
@@ -839,11 +864,7 @@ static bool read_position(gf_job *j, gf_error *err)
     else if (!j->begun)
         ok = begin_job(j, &m, err);
     else if (j->state.marker)
-        gf_fail(err, GF_ERR_GONE,
-                "the target's %s knows nothing of job '%s', though the checkpoint says it should: is this the same "
-                "target, or was it restored to a time before the job? Start anew with empty tables and another "
-                "checkpoint directory",
-                j->config->marker_db, j->config->job);
+        ok = begin_anew(j, &m, err);
     else
         ok = resume_without_marker(j);
     if (ok && m.exists && strcmp(m.stage, "done") == 0)

@@ -2,8 +2,9 @@
 /*
  * replica.c - one replication connection: register, ask for the dump, read events.
  *
- *   gf_replica_open -> session variables [set_variables] -> COM_REGISTER_SLAVE [register_replica]
- *                   -> COM_BINLOG_DUMP or COM_BINLOG_DUMP_GTID [request_dump] -> gf_replica_read ...
+ *   gf_replica_open -> the server id's locks [identity.c] -> session variables [set_variables]
+ *                   -> COM_REGISTER_SLAVE [register_replica] -> COM_BINLOG_DUMP or COM_BINLOG_DUMP_GTID [request_dump]
+ *                   -> gf_replica_read ...
  *
  * libmariadb connects, authenticates and frames packets; commands and events are ours. A packet of the stream is
  * `00 | event`, an ERR packet (which the library turns into mysql_errno) or an EOF packet, which servers send when
@@ -291,8 +292,8 @@ bool gf_replica_open(gf_replica **out, const gf_replica_options *opt, const gf_p
         gf_fail(err, GF_ERR_GONE, "start replication from %s: neither a binlog file nor GTIDs are known", r->address);
         goto fail;
     }
-    if (!connect_link(r, err) || !set_variables(r, from, by_gtid, err) || !register_replica(r, err) ||
-        !request_dump(r, from, by_gtid, err))
+    if (!connect_link(r, err) || !gf_replica_hold_id(r->db, opt->info, opt->server_id, opt->uuid, err) ||
+        !set_variables(r, from, by_gtid, err) || !register_replica(r, err) || !request_dump(r, from, by_gtid, err))
         goto fail;
     *out = r;
     return true;

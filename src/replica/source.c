@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * source.c - questions to a source before replication starts: who else is there, and is our place still there.
+ * source.c - questions to a source before replication starts: is our place still there.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,111 +13,9 @@ enum {
     ER_PRIVILEGE = 1227,
     ER_NO_BINARY_LOGGING = 1381,
     ER_BINLOG_EVENTS = 1220, /* no event starts there */
-    GHOST_MS = 10000,        /* how long the entry of our own killed predecessor may live on */
     RECORDED_MS = 5000,      /* how long a sent transaction may take to be recorded on the source */
     POLL_US = 250000
 };
-
-/* ---- a server id of our own ---- */
-
-static const char *list_statement(const gf_server_info *info)
-{
-    return info->flavor == GF_FLAVOR_MYSQL && info->version >= 80022 ? "SHOW REPLICAS" : "SHOW SLAVE HOSTS";
-}
-
-/* Registered replicas; *out = NULL, still true, when we may not list them. Columns: id, host, port, source id, UUID. */
-static bool list_replicas(MYSQL_RES **out, MYSQL *source, const gf_server_info *info, gf_error *err)
-{
-    *out = gf_server_query(source, "list the source's replicas", err, "%s", list_statement(info));
-    if (*out != NULL)
-        return true;
-    if (mysql_errno(source) != ER_PRIVILEGE)
-        return false;
-    gf_log_debug("the source's replicas can't be listed: %s", err->text);
-    return true;
-}
-
-/* The entry that uses `id`, of another replica than ours as far as that can be told; NULL when there is none. */
-static MYSQL_ROW other_user(MYSQL_RES *list, unsigned id, const char *our_uuid)
-{
-    MYSQL_ROW row;
-
-    if (list == NULL)
-        return NULL;
-    mysql_data_seek(list, 0);
-    while ((row = mysql_fetch_row(list)) != NULL) {
-        const char *uuid = mysql_num_fields(list) > 4 ? row[4] : NULL;
-
-        if (row[0] == NULL || strtoul(row[0], NULL, 10) != id)
-            continue;
-        if (uuid == NULL || our_uuid == NULL || strcasecmp(uuid, our_uuid) != 0)
-            return row;
-    }
-    return NULL;
-}
-
-/* MariaDB shows no UUIDs: an entry with our id may be what is left of ourselves, killed a moment ago. The source
-   notices that with its next heartbeats, so a real clash is one that stays. */
-static bool wait_for_id(MYSQL *source, const gf_server_info *info, unsigned id, const char *our_uuid, gf_error *err)
-{
-    bool may_be_ours = info->flavor == GF_FLAVOR_MARIADB && our_uuid != NULL;
-    uint64_t until = gf_now_ms() + (may_be_ours ? GHOST_MS : 0);
-    bool told = false;
-
-    for (;;) {
-        MYSQL_RES *list;
-        MYSQL_ROW row;
-        bool again;
-
-        if (!list_replicas(&list, source, info, err))
-            return false;
-        row = other_user(list, id, our_uuid);
-        again = row != NULL && gf_now_ms() < until;
-        if (row != NULL && !again)
-            gf_fail(err, GF_ERR_CONFIG,
-                    "server id %u is used by another replica of the source (host '%s', port %s): choose a free one, "
-                    "or 0 to have one chosen",
-                    id, row[1] == NULL ? "" : row[1], row[2] == NULL ? "0" : row[2]);
-        mysql_free_result(list);
-        if (!again)
-            return row == NULL;
-        if (!told)
-            gf_log_info("the source still lists a replica with server id %u: waiting until it notices that it is gone",
-                        id);
-        told = true;
-        usleep(POLL_US);
-    }
-}
-
-/* The same UUID tries the same ids, so a restarted job without a remembered id comes back as itself. */
-static unsigned candidate(const char *our_uuid, unsigned attempt)
-{
-    uint64_t hash = our_uuid == NULL ? 0 : gf_hash(our_uuid, strlen(our_uuid), attempt);
-
-    return 0x40000000U | (unsigned)(hash & 0x3fffffffU);
-}
-
-bool gf_replica_choose_id(unsigned *out, MYSQL *source, const gf_server_info *info, unsigned wanted,
-                          const char *our_uuid, gf_error *err)
-{
-    MYSQL_RES *list;
-    unsigned attempt = 0;
-
-    if (wanted != 0 && wanted == info->server_id)
-        return gf_fail(err, GF_ERR_CONFIG,
-                       "server id %u is the source's own: choose a free one, or 0 to have one chosen", wanted);
-    if (wanted != 0) {
-        *out = wanted;
-        return wait_for_id(source, info, wanted, our_uuid, err);
-    }
-    if (!list_replicas(&list, source, info, err))
-        return false;
-    do {
-        *out = candidate(our_uuid, attempt++);
-    } while (*out == info->server_id || other_user(list, *out, our_uuid) != NULL);
-    mysql_free_result(list);
-    return true;
-}
 
 /* ---- is our place still there? ---- */
 

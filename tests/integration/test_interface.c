@@ -363,6 +363,35 @@ static void users_conf(scene *s, const char *password, const char *more)
     free(side);
 }
 
+/* MariaDB lists replicas to few: there ours are known by their locks. */
+START_TEST(interface__a_server_id_is_seen_to_be_taken_with_the_least_grants)
+{
+    scene s = begin_scene(_i, "idone", "{\"MyServerId\": 70002}"), other = begin_scene(_i, "idother", NULL);
+    h_run *run;
+
+    small_table(&s);
+    small_table(&other);
+    least_users(&other, "IDENTIFIED BY 'p'");
+    users_conf(&other, "p", "");
+    run = h_start(s.conf);
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    CHECK_SAYS(2, "server id 70002 is used", "--server-id", "70002", other.conf);
+    REFUSED(2, "server id 70002 is used", "--server-id", "70002", other.conf);
+    ck_assert_int_eq(h_wait(run, 0), -1); /* nobody has taken its link */
+    h_signal(run, SIGKILL);
+    h_run_free(run);
+
+    /* What the kill has left on the source is its own. */
+    run = h_start("--automatic-cutover", s.conf);
+    ends_with(run, 0, FOREVER);
+    ck_assert(!h_wait_log(run, "waiting until it notices", 0));
+    h_run_free(run);
+    drop_users(&other);
+    end_scene(&s);
+    end_scene(&other);
+}
+END_TEST
+
 static void write_some(scene *s, int first)
 {
     for (int i = first; i < first + 40; i++)
@@ -980,6 +1009,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, interface__an_unlike_table_stops_every_start_before_it_changes_anything, 0, FAMILIES);
     tcase_add_loop_test(t, interface__the_closing_line_does_not_claim_what_rows_from_before_make_untrue, 0, FAMILIES);
     tcase_add_loop_test(t, interface__a_directory_and_a_server_id_are_of_one_process, 0, FAMILIES);
+    tcase_add_loop_test(t, interface__a_server_id_is_seen_to_be_taken_with_the_least_grants, 0, FAMILIES);
     tcase_add_loop_test(t, interface__objects_are_created_with_the_grants_that_check_asks_for, 0, FAMILIES);
     tcase_add_loop_test(t, interface__the_least_grants_are_enough, 0, FAMILIES);
     tcase_add_loop_test(t, interface__without_the_markers_grant_it_says_so_and_resumes_from_the_checkpoint, 0,

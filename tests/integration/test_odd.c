@@ -497,6 +497,50 @@ START_TEST(odd__objects_keep_what_their_sessions_gave_them)
 }
 END_TEST
 
+/* A database of routines alone, which is moved when it is selected; MariaDB's packages. */
+START_TEST(odd__objects_of_a_database_without_tables)
+{
+    scene s = begin_scene(_i, "routines", NULL);
+    char *extra = h_format("{\"AutomaticCutover\": true, \"CreateObjects\": true, \"Databases\": {\"Whitelist\": "
+                           "[\"%s\", \"%s_only\"]}}",
+                           s.db, s.db);
+    const bool packages = strcmp(sources[_i]->family, "mariadb") == 0;
+    char *there;
+    h_run *run;
+
+    write_conf(&s, extra);
+    h_sql(s.source,
+          "CREATE TABLE %s.t (id INT PRIMARY KEY); CREATE DATABASE %s_only COLLATE utf8mb4_bin; USE %s_only; CREATE "
+          "PROCEDURE p() SELECT 1",
+          s.db, s.db, s.db);
+    if (packages)
+        h_sql(
+            s.source,
+            "USE %s_only; SET sql_mode='ORACLE'; CREATE PACKAGE pk AS FUNCTION f RETURN INT; END; CREATE PACKAGE BODY "
+            "pk AS FUNCTION f RETURN INT IS BEGIN RETURN 42; END; END",
+            s.db);
+    run = h_start(s.conf);
+    ends_with(run, 0, FOREVER);
+    there = h_scalar(s.target,
+                     "SELECT GROUP_CONCAT(ROUTINE_TYPE, ' ', ROUTINE_NAME ORDER BY 1) FROM information_schema.ROUTINES "
+                     "WHERE ROUTINE_SCHEMA='%s_only'",
+                     s.db);
+    ck_assert_str_eq(there, packages ? "PACKAGE pk,PACKAGE BODY pk,PROCEDURE p" : "PROCEDURE p");
+    if (packages)
+        ck_assert_int_eq(h_number(s.target, "SELECT %s_only.pk.f()", s.db), 42);
+    free(there);
+    there = h_scalar(
+        s.target, "SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME='%s_only'", s.db);
+    ck_assert_str_eq(there, "utf8mb4_bin");
+    free(there);
+    h_sql(s.source, "DROP DATABASE %s_only", s.db);
+    h_sql(s.target, "DROP DATABASE %s_only", s.db);
+    free(extra);
+    h_run_free(run);
+    end_scene(&s);
+}
+END_TEST
+
 static long long next_value(h_server *server, scene *s, const char *sequence)
 {
     return h_number(server, "SELECT NEXTVAL(%s.`%s`)", s->db, sequence);
@@ -592,6 +636,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, odd__empty_tables_and_databases, 0, FAMILIES);
     tcase_add_loop_test(t, odd__views_triggers_routines_events_are_left_out_or_created, 0, FAMILIES);
     tcase_add_loop_test(t, odd__objects_keep_what_their_sessions_gave_them, 0, FAMILIES);
+    tcase_add_loop_test(t, odd__objects_of_a_database_without_tables, 0, FAMILIES);
     tcase_add_loop_test(t, odd__sequences_go_on_where_they_stood, 0, 1);
     tcase_add_loop_test(t, odd__foreign_keys_hold_and_cascades_are_refused, 0, FAMILIES);
     suite_add_tcase(s, t);

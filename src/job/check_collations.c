@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * check_collations.c - collations of databases, tables and columns that the target lacks (--map-collation).
+ */
+#include <stdlib.h>
+#include <strings.h>
+
+#include "check_parts.h"
+#include "databases.h"
+
+static void collect_collations(const gf_check *c, gf_check_usages *out)
+{
+    for (size_t i = 0; i < c->table_count; i++) {
+        const gf_table *t = c->tables[i];
+
+        if (t->collation != NULL)
+            gf_check_use(out, gf_databases_collation(c->config, t->collation), t->label);
+        for (unsigned k = 0; k < t->column_count; k++) {
+            const gf_column *col = &t->columns[k];
+            char *user;
+
+            if (col->collation == NULL || (t->collation != NULL && strcmp(col->collation, t->collation) == 0))
+                continue;
+            user = gf_asprintf("%s.%s", t->label, col->name);
+            gf_check_use(out, gf_databases_collation(c->config, col->collation), user);
+            free(user);
+        }
+    }
+}
+
+/* utf8mb3_x was called utf8_x before; the target's definition takes the name that it knows. */
+static bool collation_known(gf_check *c, bool *known, const char *name, gf_error *err)
+{
+    const gf_server_info *info = c->target_info;
+    bool full = info->flavor == GF_FLAVOR_MARIADB && info->version >= 101001;
+    const char *rest = strncasecmp(name, "utf8mb3_", 8) == 0 ? name + 8
+                       : strncasecmp(name, "utf8_", 5) == 0  ? name + 5
+                                                             : NULL;
+    gf_buf sql = {0};
+    char *found = NULL;
+    bool ok;
+
+    gf_buf_printf(&sql, "SELECT 1 FROM information_schema.%s WHERE %s IN (",
+                  full ? "COLLATION_CHARACTER_SET_APPLICABILITY" : "COLLATIONS",
+                  full ? "FULL_COLLATION_NAME" : "COLLATION_NAME");
+    gf_buf_quote(&sql, name, strlen(name));
+    if (rest != NULL)
+        gf_buf_printf(&sql, ",'utf8_%s','utf8mb3_%s'", rest, rest);
+    gf_buf_str(&sql, ")");
+    ok = gf_server_scalar(&found, c->target, "look for a collation", err, "%s", gf_buf_cstr(&sql));
+    *known = found != NULL;
+    free(found);
+    gf_buf_free(&sql);
+    return ok;
+}
+
+bool gf_check_collations_known(gf_check *c, gf_check_usages *used, gf_error *err)
+{
+    bool known, ok = true;
+
+    for (size_t i = 0; ok && i < used->count; i++) {
+        gf_check_usage *u = &used->items[i];
+
+        ok = collation_known(c, &known, u->name, err);
+        if (ok && !known)
+            gf_check_problem(c,
+                             "target: it has no collation %s, used by %s: name one to use instead "
+                             "(--map-collation %s=OTHER)",
+                             u->name, gf_check_names_text(&u->users), u->name);
+    }
+    return ok;
+}
+
+/* The defaults of databases that are made. */
+static bool collect_defaults(gf_check *c, gf_check_usages *out, gf_error *err)
+{
+    const char *last = NULL; /* tables come ordered by database */
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < c->table_count; i++) {
+        const gf_table *t = c->tables[i];
+        char *there = NULL, *here = NULL;
+
+        if (last != NULL && strcmp(last, t->db) == 0)
+            continue;
+        last = t->db;
+        ok = gf_databases_default(&here, c->target, t->target_db, err) &&
+             (here != NULL || gf_databases_default(&there, c->source, t->db, err));
+        if (there != NULL)
+            gf_check_use(out, gf_databases_collation(c->config, there), t->db);
+        free(there);
+        free(here);
+    }
+    return ok;
+}
+
+bool gf_check_collations(gf_check *c, gf_error *err)
+{
+    gf_check_usages used = {0};
+    bool ok;
+
+    collect_collations(c, &used);
+    ok = collect_defaults(c, &used, err) && gf_check_collations_known(c, &used, err);
+    gf_check_usages_free(&used);
+    return ok;
+}
