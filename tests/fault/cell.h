@@ -25,12 +25,13 @@ typedef enum {
     LAGGING,   /* the same, with some seconds to catch up */
     STARTING,  /* of a job that is resumed under load */
     STOPPING,  /* after SIGTERM, under load */
+    ALTERING,  /* at the barrier of DDL, which is repeated on the target, under load */
     IDLE,      /* streaming, nothing to do */
     CUTOVER,   /* asked for */
     STAGES
 } cell_stage;
 static const char *const cell_stages[STAGES] = {"copying",  "streaming", "lagging", "starting",
-                                                "stopping", "idle",      "cutover"};
+                                                "stopping", "altering",  "idle",    "cutover"};
 
 typedef struct {
     h_server *source, *target;      /* borrowed */
@@ -43,7 +44,8 @@ typedef struct {
     const char *argv[24]; /* of the job; conf last and owned */
     h_run *run;           /* owned */
     h_workload *load;     /* owned */
-    unsigned beats;
+    MYSQL *blocker;       /* owned: a stranger's transaction on the target, for which the repeated ALTER waits */
+    unsigned beats, alters;
 } cell;
 
 static inline void cell_tell(const cell *c)
@@ -125,7 +127,10 @@ static inline void cell_begin(cell *c, const char *name, cell_stage stage)
     c->stage = stage;
     c->rows = c->rows > 0 ? c->rows : 1500;
     h_workload_schema(c->source, c->db);
-    h_sql(c->source, "CREATE TABLE %s.beat (id INT PRIMARY KEY)", c->db);
+    h_sql(c->source,
+          "CREATE TABLE %s.beat (id INT PRIMARY KEY); CREATE TABLE %s.altered (id INT PRIMARY KEY); INSERT INTO "
+          "%s.altered VALUES (1), (2)",
+          c->db, c->db, c->db);
     h_workload_fill(c->source, c->db, c->rows, 1);
     c->load = h_workload_start(c->source, c->db, 2, c->rows, 25, 2);
     cell_arguments(c);
@@ -206,6 +211,29 @@ static inline void cell_pause_a_while(cell *c)
     cell_command(c, "resume");
 }
 
+/* The fault finds an ALTER under way on the target. */
+static inline void cell_alter(cell *c)
+{
+    unsigned told = cell_count_log(c, "schema change at");
+    char *read = h_format("SELECT COUNT(*) FROM %s.altered", c->db);
+
+    c->blocker = h_connect(c->target);
+    if (mysql_query(c->blocker, "BEGIN") != 0 || mysql_query(c->blocker, read) != 0)
+        h_fail("%s: %s", read, mysql_error(c->blocker));
+    mysql_free_result(mysql_store_result(c->blocker));
+    h_sql(c->source, "ALTER TABLE %s.altered ADD c%u INT DEFAULT 7", c->db, ++c->alters);
+    cell_assert(c, cell_says(c, "schema change at", told, FOREVER), "%s: no schema change", c->db);
+    h_sleep(0.3);
+    free(read);
+}
+
+static inline void cell_unblock(cell *c)
+{
+    if (c->blocker != NULL)
+        mysql_close(c->blocker);
+    c->blocker = NULL;
+}
+
 /* From wherever the job is to the moment of the fault. */
 static inline void cell_reach(cell *c, cell_stage stage)
 {
@@ -226,6 +254,8 @@ static inline void cell_reach(cell *c, cell_stage stage)
     }
     if (stage == STOPPING)
         h_signal(c->run, SIGTERM);
+    if (stage == ALTERING)
+        cell_alter(c);
     if (stage == CUTOVER)
         cell_command(c, "cutover");
 }
@@ -235,6 +265,7 @@ static inline void cell_go_on(cell *c, bool killed)
 {
     int code = c->stage == STOPPING || killed ? h_wait(c->run, 10) : h_wait(c->run, 0);
 
+    cell_unblock(c);
     if (c->stage == CUTOVER && code == 0)
         return; /* the fault came too late, or passed by */
     if (c->stage == STOPPING || killed) {
@@ -263,6 +294,7 @@ static inline void cell_free(cell *c)
     unsigned last = 0;
 
     cell_stop_load(c);
+    cell_unblock(c);
     h_run_free(c->run);
     h_sql(c->source, "DROP DATABASE %s", c->db);
     h_sql(c->target, "DROP DATABASE IF EXISTS %s", c->db);
