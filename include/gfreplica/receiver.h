@@ -25,6 +25,8 @@ GF_MUST_CHECK bool gf_receiver_start(gf_receiver **out, const gf_receiver_option
 bool gf_receiver_linked(gf_receiver *r); /* registered at the source and receiving */
 /* It has ended. RETRY: what the source is has to be asked anew; else all that came before is in the relay. */
 bool gf_receiver_failed(gf_receiver *r, gf_error *err);
-void gf_receiver_stop(gf_receiver *r); /* waits for the thread and frees it; NULL is fine */
+/* Waits for the thread and frees it; NULL is fine. The source's id of the connection that it had, which the source notices
+   to be gone with its next heartbeats; 0: none. */
+unsigned long gf_receiver_stop(gf_receiver *r);
 
 #endif

@@ -25,17 +25,18 @@ typedef struct {
     unsigned report_port;
     unsigned heartbeat_ms; /* a link that is silent for two of them is dead */
     bool by_file;          /* start at the position's file and offset although GTIDs are known */
+    unsigned long
+        *session; /* borrowed: the source's id of the last connection that we linked by, 0 at first; is updated */
 } gf_replica_options;
 
 /* A server id that no replica and not the source itself uses; CONFIG error naming the clash when `wanted` is taken
-   (by another UUID than ours). Replicas of other programs that can't be listed (MariaDB, no grant) count as none. our_uuid
-   NULL: we have never registered, so that no entry can be what a kill has left of us, and none is waited for. */
+   (by another UUID than ours) and stays so for patience_ms, in which the source notices that a replica is gone. Replicas of
+   other programs that can't be listed (MariaDB, no grant) count as none. our_uuid NULL: we have never registered. */
 GF_MUST_CHECK bool gf_replica_choose_id(unsigned *out, MYSQL *source, const gf_server_info *info, unsigned wanted,
-                                        const char *our_uuid, gf_error *err);
+                                        const char *our_uuid, unsigned patience_ms, gf_error *err);
 /* The session `stream` takes the id for itself, as far as others of this program are concerned, until it ends; CONFIG when
-   another holds it. A session that our UUID still has there is ended. */
-GF_MUST_CHECK bool gf_replica_hold_id(MYSQL *stream, const gf_server_info *info, unsigned id, const char *uuid,
-                                      gf_error *err);
+   another holds it. What our UUID still has there is ended, unless it has come after *opt->session. */
+GF_MUST_CHECK bool gf_replica_hold_id(MYSQL *stream, const gf_replica_options *opt, gf_error *err);
 /* Is this very place in the source's binlog? *found false where the file is purged or not known. GONE when something else
    is there: after RESET MASTER, or on another server, the old names, offsets and GTIDs mean other transactions. */
 GF_MUST_CHECK bool gf_replica_same_place(bool *found, MYSQL *source, const gf_server_info *info,

@@ -53,16 +53,33 @@ bool gf_anew_possible(bool *yes, gf_job *j, gf_error *err)
     return ok;
 }
 
-void gf_anew_forget(gf_job *j)
+/* The schema and the progress of the first beginning must not be met with the marker of the second. */
+static bool keep_identity(gf_job *j, gf_error *err)
+{
+    gf_state s = {0};
+    bool ok;
+
+    gf_snapshot_state(j, &s);
+    s.saved_ms = gf_wall_ms();
+    ok = gf_checkpoint_save(j->checkpoint, &s, err);
+    gf_state_free(&s);
+    return ok;
+}
+
+bool gf_anew_forget(gf_job *j, gf_error *err)
 {
     gf_log_warn(
-        "the target has lost the very beginning of job '%s' (a crash without durable commits), and all rows with it: "
-        "beginning once more",
+        "the target has lost the very beginning of job '%s' (a crash without durable commits), and all rows with "
+        "it: beginning once more",
         j->config->job);
+    gf_job_no_cutover(j);
+    gf_stage_enter(j, GF_STAGE_STARTING);
     pthread_mutex_lock(&j->lock);
     j->state.changes_applied = j->state.transactions_applied = 0;
+    j->state.rows_copied = 0;
     pthread_mutex_unlock(&j->lock);
     j->begun = j->resumed = j->prepared = false;
+    return keep_identity(j, err);
 }
 
 void gf_anew_tell_dropped(const gf_job *j, gf_catalog *before)

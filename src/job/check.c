@@ -10,7 +10,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #include "check_parts.h"
 
@@ -86,7 +85,7 @@ void gf_check_names_free(gf_check_names *list)
 const gf_check_usage *gf_check_used(const gf_check_usages *u, const char *name)
 {
     for (size_t i = 0; i < u->count; i++)
-        if (strcasecmp(u->items[i].name, name) == 0)
+        if (strcmp(u->items[i].name, name) == 0)
             return &u->items[i];
     return NULL;
 }

@@ -71,7 +71,19 @@ bool gf_check_collations_known(gf_check *c, gf_check_usages *used, gf_error *err
     return ok;
 }
 
-/* The defaults of databases that are made. */
+bool gf_check_use_default(gf_check_usages *out, gf_check *c, const char *db, const char *target_db, gf_error *err)
+{
+    char *there = NULL, *here = NULL;
+    bool ok = gf_databases_default(&here, c->target, target_db, err) &&
+              (here != NULL || gf_databases_default(&there, c->source, db, err));
+
+    if (there != NULL)
+        gf_check_use(out, gf_databases_collation(c->config, there), db);
+    free(there);
+    free(here);
+    return ok;
+}
+
 static bool collect_defaults(gf_check *c, gf_check_usages *out, gf_error *err)
 {
     const char *last = NULL; /* tables come ordered by database */
@@ -79,17 +91,10 @@ static bool collect_defaults(gf_check *c, gf_check_usages *out, gf_error *err)
 
     for (size_t i = 0; ok && i < c->table_count; i++) {
         const gf_table *t = c->tables[i];
-        char *there = NULL, *here = NULL;
 
-        if (last != NULL && strcmp(last, t->db) == 0)
-            continue;
+        if (last == NULL || strcmp(last, t->db) != 0)
+            ok = gf_check_use_default(out, c, t->db, t->target_db, err);
         last = t->db;
-        ok = gf_databases_default(&here, c->target, t->target_db, err) &&
-             (here != NULL || gf_databases_default(&there, c->source, t->db, err));
-        if (there != NULL)
-            gf_check_use(out, gf_databases_collation(c->config, there), t->db);
-        free(there);
-        free(here);
     }
     return ok;
 }

@@ -103,14 +103,14 @@ static bool may_list(bool *may, gf_check *c, gf_error *err)
     return *may || mysql_errno(c->source) == ER_SPECIFIC_ACCESS_DENIED;
 }
 
-/* How many are registered, anybody may know. */
-static bool any_replica(bool *any, gf_check *c, gf_error *err)
+/* How many are registered, anybody may know. This job's own stream may be one of them. */
+static bool any_other(bool *any, gf_check *c, gf_error *err)
 {
     MYSQL_RES *res =
         gf_server_query(c->source, "count the source's replicas", err, "SHOW GLOBAL STATUS LIKE 'Slaves_connected'");
     MYSQL_ROW row = res == NULL ? NULL : mysql_fetch_row(res);
 
-    *any = row == NULL || row[1] == NULL || strcmp(row[1], "0") != 0;
+    *any = row == NULL || row[1] == NULL || strtoul(row[1], NULL, 10) > (c->resuming || c->own.running ? 1 : 0);
     mysql_free_result(res);
     return res != NULL;
 }
@@ -123,7 +123,7 @@ static bool check_replicas_seen(gf_check *c, gf_error *err)
 
     if (c->source_info->flavor != GF_FLAVOR_MARIADB)
         return true;
-    if (!may_list(&may, c, err) || (!may && !any_replica(&any, c, err)))
+    if (!may_list(&may, c, err) || (!may && !any_other(&any, c, err)))
         return false;
     if (!may && any)
         gf_check_warning(c,
@@ -146,7 +146,7 @@ bool gf_check_server_id(gf_check *c, gf_error *err)
     /* A job that runs is listed itself, by MariaDB without a UUID to know it by. One that resumes has asked before its
        receiver came to be listed. */
     if (!c->resuming && !c->own.running &&
-        !gf_replica_choose_id(&id, c->source, c->source_info, c->config->server_id, uuid, err)) {
+        !gf_replica_choose_id(&id, c->source, c->source_info, c->config->server_id, uuid, 0, err)) {
         if (err->kind != GF_ERR_CONFIG)
             return false;
         gf_check_problem(c, "source: %s (MyServerId)", err->text);

@@ -83,21 +83,35 @@ static bool has_tables(const gf_check *c, const char *db)
     return false;
 }
 
+/* Who selects all databases hardly means those of which he may see nothing: they are told of. */
+static bool is_meant(const gf_check *c, const gf_check_usages *found, const char *db)
+{
+    return gf_check_used(found, db) != NULL || has_tables(c, db) || c->config->filter.db_whitelist.count > 0;
+}
+
 /* A selected database without a table may hold routines all the same. */
 static bool check_grants(gf_check *c, const gf_check_usages *found, gf_error *err)
 {
     MYSQL_RES *res = gf_server_query(c->source, "list databases", err,
                                      "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA ORDER BY 1");
+    gf_check_names unseen = {0};
     MYSQL_ROW row;
 
     while (res != NULL && (row = mysql_fetch_row(res)) != NULL) {
         if (!gf_filter_db(&c->config->filter, row[0]))
             continue;
-        require_to_see(c, row[0]);
+        if (is_meant(c, found, row[0]))
+            require_to_see(c, row[0]);
+        else if (!gf_grants_have(&c->source_grants, "EVENT", row[0], NULL))
+            gf_check_name(&unseen, row[0]);
         if (gf_check_used(found, row[0]) != NULL || has_tables(c, row[0]))
             require_to_make(c, gf_filter_target_db(&c->config->filter, row[0]));
     }
     mysql_free_result(res);
+    if (unseen.count > 0)
+        gf_check_warning(c, "source: no right to see what objects there may be in %s, which have no tables",
+                         gf_check_names_text(&unseen));
+    gf_check_names_free(&unseen);
     if (res != NULL && !may_see_routines(c))
         gf_check_problem(c, "source: no right to see the routines that --create-objects should create: GRANT %s TO %s",
                          c->source_info->flavor == GF_FLAVOR_MARIADB ? "SELECT ON mysql.proc" : "SHOW_ROUTINE ON *.*",
@@ -131,6 +145,20 @@ static void check_packages(gf_check *c, gf_check_names *packages)
                          gf_check_names_text(packages));
 }
 
+/* The defaults of databases that are made for their objects' sake; those of tables are looked at anyway. */
+static bool check_defaults(gf_check *c, const gf_check_usages *found, gf_error *err)
+{
+    gf_check_usages used = {0};
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < found->count; i++)
+        if (!has_tables(c, found->items[i].name))
+            ok = gf_check_use_default(&used, c, found->items[i].name, found->items[i].name, err);
+    ok = ok && gf_check_collations_known(c, &used, err);
+    gf_check_usages_free(&used);
+    return ok;
+}
+
 bool gf_check_objects(gf_check *c, gf_error *err)
 {
     gf_check_usages found = {0};
@@ -139,7 +167,7 @@ bool gf_check_objects(gf_check *c, gf_error *err)
 
     if (!c->config->create_objects)
         return true;
-    ok = list_objects(&found, &packages, c, err) && check_grants(c, &found, err);
+    ok = list_objects(&found, &packages, c, err) && check_grants(c, &found, err) && check_defaults(c, &found, err);
     if (ok) {
         check_renamed(c, &found);
         check_packages(c, &packages);

@@ -86,7 +86,7 @@ typedef struct {
     size_t count;
 } gf_check_usages;
 
-void gf_check_use(gf_check_usages *u, const char *name, const char *user);       /* names: case aside */
+void gf_check_use(gf_check_usages *u, const char *name, const char *user);
 const gf_check_usage *gf_check_used(const gf_check_usages *u, const char *name); /* NULL: it is not */
 void gf_check_usages_free(gf_check_usages *u);
 
@@ -104,6 +104,9 @@ GF_MUST_CHECK bool gf_check_objects(gf_check *c, gf_error *err);
 GF_MUST_CHECK bool gf_check_definers(gf_check *c, gf_error *err);
 GF_MUST_CHECK bool gf_check_sessions(gf_check *c, gf_error *err);
 GF_MUST_CHECK bool gf_check_collations(gf_check *c, gf_error *err);
+/* Adds the default collation of the source's database, if the target has none and it will be made. */
+GF_MUST_CHECK bool gf_check_use_default(gf_check_usages *out, gf_check *c, const char *db, const char *target_db,
+                                        gf_error *err);
 /* Is each of them there? What is not becomes a problem. */
 GF_MUST_CHECK bool gf_check_collations_known(gf_check *c, gf_check_usages *used, gf_error *err);
 GF_MUST_CHECK bool gf_check_tables(gf_check *c, gf_error *err);

@@ -233,7 +233,7 @@ bool gf_cutover_finish(gf_job *j, gf_error *err)
 {
     if (!gf_definitions_agree(j, err) || !raise_counters(j, err) ||
         !gf_sequences_raise(j->source, j->target, &j->source_info, &j->target_info, j->config, err) ||
-        !finish_objects(j, err))
+        !finish_objects(j, err) || !gf_durable_wait(j, err))
         return false;
     if (j->marker != NULL && !gf_marker_stage(j->marker, j->target, gf_stage_name(GF_STAGE_DONE), err))
         return false;

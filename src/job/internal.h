@@ -10,6 +10,7 @@
  *   import.c    a state given with the command: does it fit, and what does it say of each table
  *   indexes.c   indexes that are built after the rows
  *   pipeline.c  the threads of one attempt: start, watch, stop; rule K
+ *   durable.c   the target's last commits
  *   cutover.c   the end position, callbacks, what is done after the last change
  *   receiving.c the relay and the receiver, which outlive the attempts; receiving alone
  *   progress.c  lag, rates, ETA, the checkpoint
@@ -132,6 +133,7 @@ void gf_receiving_close_reader(gf_job *j);
 bool gf_receiving_failed(gf_job *j, gf_error *err); /* the receiver has ended */
 GF_MUST_CHECK bool gf_receiving_tick(gf_job *j, const gf_position *source_end, gf_error *err); /* for status */
 void gf_receiving_passed(gf_job *j);           /* what the target has need not be kept */
+void gf_receiving_leave(gf_job *j);            /* all is done: the source may forget us at once */
 void gf_receiving_end(gf_job *j);              /* the process's end */
 bool gf_receive_run(gf_job *j, gf_error *err); /* until a stop or a failure: always false */
 
@@ -152,6 +154,10 @@ GF_MUST_CHECK bool gf_pipeline_run(gf_job *j, gf_error *err); /* true: the job i
 /* ---- cutover.c ---- */
 GF_MUST_CHECK bool gf_cutover_step(struct pipeline *p, bool *done, gf_error *err);
 GF_MUST_CHECK bool gf_cutover_finish(gf_job *j, gf_error *err); /* after the pipeline */
+
+/* ---- durable.c ---- */
+/* After the last commit: returns when a crash of the target loses nothing of it any more, or says that it may. */
+GF_MUST_CHECK bool gf_durable_wait(gf_job *j, gf_error *err);
 
 /* ---- progress.c ---- */
 /* Is the place that was reached still in the source's binlog? Not after RESET MASTER: GONE. */

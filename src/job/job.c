@@ -119,10 +119,10 @@ static bool load_state(gf_job *j, gf_error *err)
 
     if (!load_kept(j, &found, err))
         return false;
-    j->resumed = found;
+    j->resumed = found && j->loaded.stage != GF_STAGE_STARTING; /* that one keeps who we are, and nothing of a job */
     if (!gf_import_given(j->config))
         return true;
-    if (!found) {
+    if (!j->resumed) {
         if (!gf_import_read(&j->loaded, j->config, err))
             return false;
         j->resumed = j->loaded.imported;
@@ -137,12 +137,12 @@ static void adopt_state(gf_job *j)
 {
     gf_state *s = &j->state, *old = &j->loaded;
 
+    memcpy(s->our_uuid, old->our_uuid, sizeof s->our_uuid);
+    s->our_server_id = old->our_server_id;
     if (!j->resumed)
         return;
     gf_position_copy(&s->position, &old->position);
     s->flavor = old->flavor;
-    memcpy(s->our_uuid, old->our_uuid, sizeof s->our_uuid);
-    s->our_server_id = old->our_server_id;
     if (old->started_ms != 0)
         s->started_ms = old->started_ms;
     s->generation = old->generation;
@@ -196,7 +196,10 @@ static bool attempt(gf_job *j, gf_error *err)
         return true;
     if (!gf_start_position(j, err))
         return false;
-    return gf_stage_now(j) == GF_STAGE_DONE || gf_pipeline_run(j, err);
+    if (gf_stage_now(j) != GF_STAGE_DONE && !gf_pipeline_run(j, err))
+        return false;
+    gf_receiving_leave(j);
+    return true;
 }
 
 static uint64_t work_done(gf_job *j)

@@ -33,7 +33,7 @@ static bool running(gf_job *j)
 
 static void stop_receiver(gf_job *j)
 {
-    gf_receiver_stop(j->receiver);
+    (void)gf_receiver_stop(j->receiver);
     j->receiver = NULL;
 }
 
@@ -139,6 +139,20 @@ bool gf_receiving_failed(gf_job *j, gf_error *err)
 {
     return gf_receiver_failed(j->receiver, err) &&
            (err->kind == GF_ERR_RETRY || j->reader == NULL || gf_relay_idle(j->reader));
+}
+
+/* The source would find out with its heartbeats, and another job may want the same server id now. */
+void gf_receiving_leave(gf_job *j)
+{
+    unsigned long session;
+    gf_error err;
+
+    gf_receiving_close_reader(j);
+    session = gf_receiver_stop(j->receiver);
+    j->receiver = NULL;
+    if (session != 0 &&
+        !gf_server_exec(j->source, "end our stream on the source", &err, "KILL CONNECTION %lu", session))
+        gf_log_debug("%s", err.text);
 }
 
 void gf_receiving_end(gf_job *j)

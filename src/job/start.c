@@ -25,6 +25,8 @@
 #include "internal.h"
 #include "sequences.h"
 
+enum { NOTICED_MS = 2000 }; /* after two heartbeats a source has noticed that a replica is gone */
+
 /* ---- connections ---- */
 
 static void address(char *out, size_t size, const gf_server_config *c)
@@ -185,21 +187,6 @@ static void make_uuid(char out[40])
              b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
-/* MariaDB lists a replica that was killed until two of its heartbeats could not be delivered: a resumed job may meet
-   itself there. */
-static bool insist_on_id(gf_job *j, gf_error *err)
-{
-    uint64_t until = gf_now_ms() + 3ULL * j->config->heartbeat_ms;
-
-    for (;;) {
-        if (gf_replica_choose_id(&j->state.our_server_id, j->source, &j->source_info, j->config->server_id,
-                                 j->state.our_uuid, err))
-            return true;
-        if (err->kind != GF_ERR_CONFIG || !j->resumed || gf_now_ms() >= until)
-            return false;
-    }
-}
-
 /* An id that we chose ourselves is chosen again: the same UUID comes to the same one, or to the next while the source
    still lists what a kill has left of us. */
 static bool choose_replica(gf_job *j, gf_error *err)
@@ -210,9 +197,8 @@ static bool choose_replica(gf_job *j, gf_error *err)
         snprintf(j->state.our_uuid, sizeof j->state.our_uuid, "%s", c->server_uuid);
     else if (j->state.our_uuid[0] == '\0')
         make_uuid(j->state.our_uuid);
-    if (c->server_id != 0)
-        return insist_on_id(j, err);
-    return gf_replica_choose_id(&j->state.our_server_id, j->source, &j->source_info, 0, j->state.our_uuid, err);
+    return gf_replica_choose_id(&j->state.our_server_id, j->source, &j->source_info, c->server_id, j->state.our_uuid,
+                                2 * c->heartbeat_ms + NOTICED_MS, err);
 }
 
 static bool same_config(gf_job *j, gf_error *err)
@@ -680,7 +666,9 @@ static bool begin_job(gf_job *j, const gf_marker_content *m, gf_error *err)
         (j->loaded.imported && !gf_import_check(&j->loaded, j->catalog, j->target, err)) || !create_tables(j, m, err))
         return false;
     j->seq = 0;
-    j->state.schema_changes = 0; /* no thread runs yet */
+    pthread_mutex_lock(&j->lock);
+    j->state.schema_changes = 0;
+    pthread_mutex_unlock(&j->lock);
     gf_buf_reset(&j->pending_ddl);
     return j->marker == NULL ||
            (gf_marker_begin(j->marker, j->target, j->state.source_identity, &j->start, j->config->writers, err) &&
@@ -828,12 +816,24 @@ static bool open_marker(gf_job *j, gf_error *err)
     return true;
 }
 
+static bool begin_once_more(gf_job *j, const gf_marker_content *m, gf_catalog *before, gf_error *err)
+{
+    if (!gf_start_prepare(j, err))
+        return false;
+    gf_anew_tell_dropped(j, before);
+    return begin_job(j, m, err);
+}
+
 /* The checkpoint has begun a job of which the target's marker knows nothing. */
 static bool begin_anew(gf_job *j, const gf_marker_content *m, gf_error *err)
 {
     gf_catalog *before = j->catalog;
     bool possible, ok;
 
+    if (j->marker == NULL)
+        return gf_fail(err, GF_ERR_CONFIG,
+                       "job '%s' was begun with a marker on the target (%s): it can't go on without (--no-marker)",
+                       j->config->job, j->config->marker_db);
     if (!gf_anew_possible(&possible, j, err))
         return false;
     if (!possible)
@@ -843,11 +843,10 @@ static bool begin_anew(gf_job *j, const gf_marker_content *m, gf_error *err)
             "target, or was it restored to a time before the job? Start anew with empty tables and another "
             "checkpoint directory",
             j->config->marker_db, j->config->job);
-    gf_anew_forget(j);
+    if (!gf_anew_forget(j, err))
+        return false;
     j->catalog = NULL;
-    ok = gf_start_prepare(j, err) && begin_job(j, m, err);
-    if (ok)
-        gf_anew_tell_dropped(j, before);
+    ok = begin_once_more(j, m, before, err);
     gf_catalog_free(before);
     return ok;
 }

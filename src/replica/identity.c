@@ -3,9 +3,10 @@
  * identity.c - a server id that no other replica of the source has.
  *
  * MySQL lists its replicas with their UUIDs to whoever may replicate. MariaDB lists them without, and only to those with
- * REPLICATION MASTER ADMIN; the older one of two with one id loses its link without a question. So there each of us holds
- * two user-level locks in the session of its stream, one named by its server id and one by its UUID, which anybody may look
- * at: an id whose lock is in another session than our UUID's is another's. Other programs' replicas do not have them.
+ * REPLICATION MASTER ADMIN; the older one of two with one id loses its link without a question. So there each of us
+ * holds two user-level locks in the session of its stream, one named by its server id and one by id and UUID, which
+ * anybody may look at: an id that is held by a session without the other lock is another's. Replicas of other programs
+ * have none.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,42 +17,46 @@
 
 enum {
     ER_PRIVILEGE = 1227,
-    GHOST_MS = 10000, /* how long the entry of our own killed predecessor may live on */
-    KILL_SECONDS = 2, /* a session that was killed lets go of its locks */
+    LOOKS = 3,
+    ENDING_SECONDS = 2, /* in which a session that is killed lets go of its locks */
     POLL_US = 250000
 };
 
 /* ---- MariaDB: the locks ---- */
 
-#define ID_LOCK   "'gfreplica server id %u'"
-#define UUID_LOCK "'gfreplica replica %s'"
+#define ID_LOCK  "'gfreplica server id %u'"
+#define OUR_LOCK "'gfreplica %u %s'"
 
 /* The sessions that hold them; 0: none does. */
 struct holders {
-    unsigned long id, uuid;
+    unsigned long id, ours;
 };
+
+static unsigned long number(const char *text)
+{
+    return text == NULL ? 0 : strtoul(text, NULL, 10);
+}
 
 static bool find_holders(struct holders *h, MYSQL *source, unsigned id, const char *uuid, gf_error *err)
 {
-    MYSQL_RES *res =
-        gf_server_query(source, "look who has a server id", err,
-                        "SELECT IS_USED_LOCK(" ID_LOCK "), IS_USED_LOCK(" UUID_LOCK ")", id, uuid == NULL ? "" : uuid);
+    MYSQL_RES *res = gf_server_query(source, "look who has a server id", err,
+                                     "SELECT IS_USED_LOCK(" ID_LOCK "), IS_USED_LOCK(" OUR_LOCK ")", id, id,
+                                     uuid == NULL ? "" : uuid);
     MYSQL_ROW row = res == NULL ? NULL : mysql_fetch_row(res);
 
     *h = (struct holders){0};
     if (row != NULL)
-        *h = (struct holders){row[0] == NULL ? 0 : strtoul(row[0], NULL, 10),
-                              row[1] == NULL ? 0 : strtoul(row[1], NULL, 10)};
+        *h = (struct holders){number(row[0]), number(row[1])};
     mysql_free_result(res);
     return row != NULL;
 }
 
-static bool take(bool *taken, MYSQL *stream, unsigned seconds, unsigned id, const char *uuid, gf_error *err)
+static bool take(bool *taken, MYSQL *stream, unsigned id, const char *uuid, gf_error *err)
 {
     char *both = NULL;
     bool ok = gf_server_scalar(&both, stream, "take a server id", err,
-                               "SELECT GET_LOCK(" UUID_LOCK ", %u) AND GET_LOCK(" ID_LOCK ", %u)", uuid, seconds, id,
-                               seconds);
+                               "SELECT GET_LOCK(" ID_LOCK ", %d) AND GET_LOCK(" OUR_LOCK ", %d)", id, ENDING_SECONDS,
+                               id, uuid, ENDING_SECONDS);
 
     *taken = both != NULL && strcmp(both, "1") == 0;
     free(both);
@@ -68,27 +73,61 @@ static void end_own(MYSQL *stream, unsigned long session)
         gf_log_debug("%s", err.text);
 }
 
-bool gf_replica_hold_id(MYSQL *stream, const gf_server_info *info, unsigned id, const char *uuid, gf_error *err)
+/* Sessions are numbered in their order: one under our UUID that has come after our last is another instance's. */
+static bool is_anothers(const struct holders *h, unsigned long last)
 {
-    struct holders h;
-    bool taken;
+    return last != 0 && h->ours > last;
+}
 
-    if (info->flavor != GF_FLAVOR_MARIADB)
+/* One that is about to end lets go of its locks one after the other, so another's is looked at more than once. */
+static bool try_hold(bool *taken, struct holders *h, MYSQL *stream, const gf_replica_options *opt, unsigned long last,
+                     gf_error *err)
+{
+    *taken = false;
+    if (!find_holders(h, stream, opt->server_id, opt->uuid, err))
+        return false;
+    if (h->id != 0 && h->id != h->ours) {
+        usleep(POLL_US);
         return true;
-    if (!find_holders(&h, stream, id, uuid, err))
-        return false;
-    if (h.id != 0 && h.id != h.uuid)
-        return gf_fail(
-            err, GF_ERR_CONFIG,
-            "server id %u is used by another gfreplica (the source's connection %lu): choose a free one, or 0 to "
-            "have one chosen",
-            id, h.id);
-    if (h.uuid != 0)
-        end_own(stream, h.uuid);
-    if (!take(&taken, stream, h.uuid == 0 ? 0 : KILL_SECONDS, id, uuid, err))
-        return false;
+    }
+    if (h->id != 0 && is_anothers(h, last))
+        return gf_fail(err, GF_ERR_CONFIG,
+                       "another gfreplica with server id %u and UUID %s has linked to the source (its connection %lu): "
+                       "is this job running twice, or its checkpoint directory or ServerUUID copied?",
+                       opt->server_id, opt->uuid, h->id);
+    if (h->id != 0)
+        end_own(stream, h->id);
+    return take(taken, stream, opt->server_id, opt->uuid, err);
+}
+
+/* What our last link's session was; 0: there was none, or the source has begun to number anew. */
+static unsigned long exchange_session(MYSQL *stream, const gf_replica_options *opt)
+{
+    unsigned long now = mysql_thread_id(stream), last;
+
+    if (opt->session == NULL)
+        return 0;
+    last = *opt->session;
+    *opt->session = now;
+    return last < now ? last : 0;
+}
+
+bool gf_replica_hold_id(MYSQL *stream, const gf_replica_options *opt, gf_error *err)
+{
+    unsigned long last = exchange_session(stream, opt);
+    struct holders h = {0};
+    bool taken = opt->info->flavor != GF_FLAVOR_MARIADB;
+
+    for (int i = 0; i < LOOKS && !taken; i++)
+        if (!try_hold(&taken, &h, stream, opt, last, err))
+            return false;
+    if (!taken && h.id != h.ours)
+        return gf_fail(err, GF_ERR_CONFIG,
+                       "server id %u is used by another gfreplica (the source's connection %lu): choose a free one, or "
+                       "0 to have one chosen",
+                       opt->server_id, h.id);
     if (!taken)
-        gf_log_debug("the locks of server id %u are held by a session that does not end", id);
+        gf_log_debug("server id %u: our connection %lu does not end", opt->server_id, h.id);
     return true;
 }
 
@@ -144,7 +183,7 @@ static bool find_locker(struct user *u, bool *ours, MYSQL *source, unsigned id, 
 
     if (!find_holders(&h, source, id, our_uuid, err))
         return false;
-    *ours = our_uuid != NULL && h.id != 0 && h.id == h.uuid;
+    *ours = our_uuid != NULL && h.id != 0 && h.id == h.ours;
     if (h.id != 0 && !*ours)
         snprintf(u->who, sizeof u->who, "the source's connection %lu", h.id);
     return true;
@@ -172,12 +211,13 @@ static bool find_user(struct user *u, MYSQL *source, const gf_server_info *info,
     return true;
 }
 
-/* MariaDB shows no UUIDs: an entry with our id may be what is left of ourselves, killed before it held its locks. The
-   source notices that with its next heartbeats, so a real clash is one that stays. */
-static bool wait_for_id(MYSQL *source, const gf_server_info *info, unsigned id, const char *our_uuid, gf_error *err)
+/* The entry may be of one that has ended a moment ago, which the source notices with its heartbeats: a real clash is one
+   that stays. */
+static bool wait_for_id(MYSQL *source, const gf_server_info *info, unsigned id, const char *our_uuid,
+                        unsigned patience_ms, gf_error *err)
 {
-    bool may_be_ours = info->flavor == GF_FLAVOR_MARIADB && our_uuid != NULL, told = false;
-    uint64_t until = gf_now_ms() + (may_be_ours ? GHOST_MS : 0);
+    uint64_t until = gf_now_ms() + patience_ms;
+    bool told = false;
     struct user u;
 
     for (;;) {
@@ -221,7 +261,7 @@ static bool draw_id(unsigned *out, MYSQL *source, const gf_server_info *info, co
 }
 
 bool gf_replica_choose_id(unsigned *out, MYSQL *source, const gf_server_info *info, unsigned wanted,
-                          const char *our_uuid, gf_error *err)
+                          const char *our_uuid, unsigned patience_ms, gf_error *err)
 {
     if (wanted == 0)
         return draw_id(out, source, info, our_uuid, err);
@@ -229,5 +269,5 @@ bool gf_replica_choose_id(unsigned *out, MYSQL *source, const gf_server_info *in
         return gf_fail(err, GF_ERR_CONFIG,
                        "server id %u is the source's own: choose a free one, or 0 to have one chosen", wanted);
     *out = wanted;
-    return wait_for_id(source, info, wanted, our_uuid, err);
+    return wait_for_id(source, info, wanted, our_uuid, patience_ms, err);
 }

@@ -30,6 +30,7 @@ struct gf_receiver {
     char torn[GF_BINLOG_NAME_MAX]; /* the file in which the last link ended for good; empty: none */
     gf_position behind_torn;       /* where the next link starts instead of at the relay's end, once by_file */
     bool by_file;
+    unsigned long session; /* of the source, by which we linked last; 0: none yet */
 
     atomic_bool stopping;
 
@@ -106,6 +107,7 @@ static bool open_link(gf_replica **out, gf_receiver *r, gf_error *err)
 
     *out = NULL;
     opt.by_file = r->by_file;
+    opt.session = &r->session;
     r->by_file = false; /* from then on the relay's end is behind it */
     r->torn[0] = '\0';
     ok = gf_relay_rewind(r->opt.relay, err) &&
@@ -250,10 +252,12 @@ bool gf_receiver_failed(gf_receiver *r, gf_error *err)
     return failed;
 }
 
-void gf_receiver_stop(gf_receiver *r)
+unsigned long gf_receiver_stop(gf_receiver *r)
 {
+    unsigned long session;
+
     if (r == NULL)
-        return;
+        return 0;
     atomic_store(&r->stopping, true);
     pthread_mutex_lock(&r->lock);
     if (r->link != NULL)
@@ -264,8 +268,10 @@ void gf_receiver_stop(gf_receiver *r)
     pthread_mutex_unlock(&r->lock);
     gf_relay_stop(r->opt.relay);
     pthread_join(r->thread, NULL);
+    session = r->session;
     gf_position_free(&r->behind_torn);
     pthread_cond_destroy(&r->changed);
     pthread_mutex_destroy(&r->lock);
     free(r);
+    return session;
 }

@@ -292,8 +292,8 @@ bool gf_replica_open(gf_replica **out, const gf_replica_options *opt, const gf_p
         gf_fail(err, GF_ERR_GONE, "start replication from %s: neither a binlog file nor GTIDs are known", r->address);
         goto fail;
     }
-    if (!connect_link(r, err) || !gf_replica_hold_id(r->db, opt->info, opt->server_id, opt->uuid, err) ||
-        !set_variables(r, from, by_gtid, err) || !register_replica(r, err) || !request_dump(r, from, by_gtid, err))
+    if (!connect_link(r, err) || !gf_replica_hold_id(r->db, opt, err) || !set_variables(r, from, by_gtid, err) ||
+        !register_replica(r, err) || !request_dump(r, from, by_gtid, err))
         goto fail;
     *out = r;
     return true;

@@ -308,7 +308,7 @@ START_TEST(interface__a_directory_and_a_server_id_are_of_one_process)
     run = h_start(s.conf);
     ck_assert(h_wait_log(run, "stage streaming", FOREVER));
     REFUSED(2, "in use by process", s.conf);
-    REFUSED(2, "server id 70001 is used", "--server-id", "70001", other.conf);
+    REFUSED(2, "server id 70001 is used", "--heartbeat", "1s", "--server-id", "70001", other.conf);
     CHECK_SAYS(2, "server id 70001 is used", "--server-id", "70001", other.conf);
     CHECK_SAYS(2, "is the source's own", "--server-id", id, other.conf);
     CHECK_SAYS(0, "0 problems", s.conf); /* it meets itself */
@@ -376,7 +376,7 @@ START_TEST(interface__a_server_id_is_seen_to_be_taken_with_the_least_grants)
     run = h_start(s.conf);
     ck_assert(h_wait_log(run, "stage streaming", FOREVER));
     CHECK_SAYS(2, "server id 70002 is used", "--server-id", "70002", other.conf);
-    REFUSED(2, "server id 70002 is used", "--server-id", "70002", other.conf);
+    REFUSED(2, "server id 70002 is used", "--heartbeat", "1s", "--server-id", "70002", other.conf);
     ck_assert_int_eq(h_wait(run, 0), -1); /* nobody has taken its link */
     h_signal(run, SIGKILL);
     h_run_free(run);

@@ -196,7 +196,7 @@ static void set_up(stream *s, int i)
                                       .report_host = "mover",
                                       .report_port = 4711,
                                       .heartbeat_ms = HEARTBEAT_MS};
-    assert_ok(gf_replica_choose_id(&s->options.server_id, s->db, &s->info, 0, UUID, &err), &err);
+    assert_ok(gf_replica_choose_id(&s->options.server_id, s->db, &s->info, 0, UUID, 0, &err), &err);
 }
 
 /* The server's end now, as a start by GTID or by file. */
@@ -487,11 +487,11 @@ START_TEST(registration__shows_who_we_are)
         ck_assert_str_eq(row[4], UUID);
     mysql_free_result(list);
 
-    assert_error(gf_replica_choose_id(&id, s.db, &s.info, s.options.server_id, "another-uuid", &err), &err,
+    assert_error(gf_replica_choose_id(&id, s.db, &s.info, s.options.server_id, "another-uuid", 0, &err), &err,
                  GF_ERR_CONFIG, "is used by another replica of the source (host 'mover', port 4711)");
-    assert_error(gf_replica_choose_id(&id, s.db, &s.info, s.info.server_id, UUID, &err), &err, GF_ERR_CONFIG,
+    assert_error(gf_replica_choose_id(&id, s.db, &s.info, s.info.server_id, UUID, 0, &err), &err, GF_ERR_CONFIG,
                  "is the source's own");
-    assert_ok(gf_replica_choose_id(&id, s.db, &s.info, 0, "another-uuid", &err), &err);
+    assert_ok(gf_replica_choose_id(&id, s.db, &s.info, 0, "another-uuid", 0, &err), &err);
     ck_assert(id != s.options.server_id && id != s.info.server_id && id != 0);
     tear_down(&s);
 }
