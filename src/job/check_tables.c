@@ -37,6 +37,33 @@ static void check_types(gf_check *c)
     }
 }
 
+/* Both ways carry a document's text. */
+static void check_documents(gf_check *c)
+{
+    gf_check_names columns = {0};
+
+    for (size_t i = 0; i < c->table_count && c->target_info->flavor == GF_FLAVOR_MYSQL; i++) {
+        const gf_table *t = c->tables[i];
+
+        for (unsigned k = 0; k < t->column_count; k++) {
+            char *name;
+
+            if (t->columns[k].type != GF_T_JSON)
+                continue;
+            name = gf_asprintf("%s.%s", t->label, t->columns[k].name);
+            gf_check_name(&columns, name);
+            free(name);
+        }
+    }
+    if (columns.count > 0)
+        gf_check_warning(c,
+                         "source: JSON columns %s: documents arrive printing alike, but what JSON text does not tell apart "
+                         "may have another JSON_TYPE inside: a date or binary string is a string then, an unsigned "
+                         "integer an integer, a decimal a double",
+                         gf_check_names_text(&columns));
+    gf_check_names_free(&columns);
+}
+
 static bool has_wide_characters(const gf_column *col)
 {
     return col->charset != NULL && (strcmp(col->charset, "utf8mb4") == 0 || strncmp(col->charset, "utf16", 5) == 0 ||
@@ -481,6 +508,7 @@ bool gf_check_tables(gf_check *c, gf_error *err)
         return false;
     if (c->begun) /* the tables are there, with all that they need */
         return true;
+    check_documents(c);
     check_members(c);
     check_definitions(c);
     return gf_check_collations(c, err) && check_engines(c, err) && check_free_names(c, err);

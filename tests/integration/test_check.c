@@ -143,6 +143,21 @@ START_TEST(check__is_content_with_least_privilege)
 }
 END_TEST
 
+START_TEST(check__tells_what_becomes_of_values_inside_documents)
+{
+    fixture *f = fixture_for(_i, "documents");
+
+    h_sql(sources[_i], "CREATE DATABASE documents; CREATE TABLE documents.t (a INT PRIMARY KEY, j JSON)");
+    run(f);
+    assert_fine(f);
+    if (is_maria(_i)) /* a LONGTEXT */
+        ck_assert_ptr_null(strstr(gf_buf_cstr(&f->report.warnings), "JSON"));
+    else
+        assert_warning(f, "JSON columns documents.t.j: documents arrive printing alike");
+    done(f);
+}
+END_TEST
+
 START_TEST(check__names_each_missing_grant)
 {
     fixture *f = fixture_for(_i, "nogrants");
@@ -564,6 +579,7 @@ int main(void)
     tcase_set_timeout(tc, 300);
     tcase_add_loop_test(tc, check__is_content_with_an_ordinary_table, 0, 2);
     tcase_add_loop_test(tc, check__is_content_with_least_privilege, 0, 2);
+    tcase_add_loop_test(tc, check__tells_what_becomes_of_values_inside_documents, 0, 2);
     tcase_add_loop_test(tc, check__names_each_missing_grant, 0, 2);
     tcase_add_loop_test(tc, check__names_a_database_that_nothing_is_seen_of, 0, 2);
     tcase_add_loop_test(tc, check__refuses_to_leave_out_tables_that_may_not_be_read, 0, 2);
