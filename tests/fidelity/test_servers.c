@@ -244,24 +244,25 @@ START_TEST(servers__a_read_only_target_is_refused_or_waited_for)
 }
 END_TEST
 
-/* ---- a row of 64 MiB ---- */
+/* ---- a row of 64 MiB: within each family, and to the other one ---- */
 
 START_TEST(servers__a_row_of_64_mib_both_ways)
 {
+    const int from = _i % 2, to = _i < 2 ? from : 1 - from;
     char *db = h_format("large%d", _i), *dir = h_path("checkpoints"), *conf, *log;
     h_run *run;
 
-    create(_i, db);
-    h_sql(sources[_i], "CREATE TABLE t (id INT PRIMARY KEY, b LONGBLOB, n INT)");
-    h_sql(sources[_i], "INSERT INTO t SELECT 1, REPEAT(X'00275CFF', %d), 0", 64 * MIB / 4);
-    h_sql(sources[_i],
+    create(from, db);
+    h_sql(sources[from], "CREATE TABLE t (id INT PRIMARY KEY, b LONGBLOB, n INT)");
+    h_sql(sources[from], "INSERT INTO t SELECT 1, REPEAT(X'00275CFF', %d), 0", 64 * MIB / 4);
+    h_sql(sources[from],
           "CREATE TABLE document (id INT PRIMARY KEY, j JSON);"
           "INSERT INTO document SELECT 1, CONCAT('[', REPEAT('1234567,', %d), '0.5]')",
           10 * MIB / 8);
-    conf = config(_i, db, NULL);
+    conf = h_config(&source_user[from], &target_user[to], db, NULL);
 
     /* Too small a packet on the target: the row, its size and the setting are named. */
-    h_sql(targets[_i], "SET GLOBAL max_allowed_packet=%d", 32 * MIB);
+    h_sql(targets[to], "SET GLOBAL max_allowed_packet=%d", 32 * MIB);
     run = h_start("--checkpoint-dir", dir, "--job", db, conf);
     f_ends(run, 4, FOREVER);
     log = h_stderr(run);
@@ -269,16 +270,16 @@ START_TEST(servers__a_row_of_64_mib_both_ways)
     free(log);
     h_run_free(run);
 
-    h_sql(targets[_i], "SET GLOBAL max_allowed_packet=%d", 256 * MIB);
+    h_sql(targets[to], "SET GLOBAL max_allowed_packet=%d", 256 * MIB);
     run = h_start("--checkpoint-dir", dir, "--job", db, conf);
     if (!h_wait_log(run, "stage streaming", FOREVER))
         f_ends(run, 0, 1);
-    f_use(sources[_i], db);
-    h_sql(sources[_i], "INSERT INTO t SELECT 2, REPEAT('it''s \\\\ \\0', %d), 0", 64 * MIB / 8);
-    h_sql(sources[_i], "INSERT INTO document SELECT 2, CONCAT('{\"k\": \"', REPEAT('é', %d), '\"}')", 10 * MIB / 2);
-    h_sql(sources[_i], "UPDATE t SET n=n+1, b=CONCAT('x', SUBSTR(b, 2)) WHERE id=1");
+    f_use(sources[from], db);
+    h_sql(sources[from], "INSERT INTO t SELECT 2, REPEAT('it''s \\\\ \\0', %d), 0", 64 * MIB / 8);
+    h_sql(sources[from], "INSERT INTO document SELECT 2, CONCAT('{\"k\": \"', REPEAT('é', %d), '\"}')", 10 * MIB / 2);
+    h_sql(sources[from], "UPDATE t SET n=n+1, b=CONCAT('x', SUBSTR(b, 2)) WHERE id=1");
     cut_over(run, dir);
-    ck_assert_uint_eq(h_compare(sources[_i], targets[_i], db), 0);
+    ck_assert_uint_eq(h_compare(sources[from], targets[to], db), 0);
     h_run_free(run);
     free(conf);
     free(dir);
@@ -296,7 +297,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, servers__odd_settings_make_no_difference, 0, PAIRS);
     tcase_add_loop_test(t, servers__names_of_all_kinds, 0, ODDEST);
     tcase_add_loop_test(t, servers__a_read_only_target_is_refused_or_waited_for, 0, ODDEST);
-    tcase_add_loop_test(t, servers__a_row_of_64_mib_both_ways, 0, ODDEST);
+    tcase_add_loop_test(t, servers__a_row_of_64_mib_both_ways, 0, 2 * ODDEST);
     suite_add_tcase(s, t);
     return s;
 }
