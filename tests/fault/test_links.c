@@ -44,13 +44,25 @@ static unsigned links_lost(const cell *c)
     return cell_count_log(c, "trying again") + cell_count_log(c, "linking to the source again");
 }
 
+/* A link that is still being made has --connect-timeout instead. */
+static void wait_for_dump(const cell *c)
+{
+    double until = h_now() + FOREVER;
+
+    while (h_proxy_links(c->to_source, H_LINK_DUMP) == 0 && h_now() < until)
+        h_sleep(0.01);
+}
+
 /* Nothing is acknowledged any more: that has to be noticed within two heartbeats, where the link is in use. */
 static void silence(cell *c, unsigned kinds)
 {
-    unsigned before = links_lost(c);
-    double until = h_now() + NOTICED + 2;
+    unsigned before;
+    double until;
     bool noticed = false;
 
+    wait_for_dump(c);
+    before = links_lost(c);
+    until = h_now() + NOTICED + 2;
     weather(c, kinds, (h_weather){.silent = true});
     while (!noticed && h_now() < until) {
         h_sleep(0.05);
