@@ -29,6 +29,18 @@ void gf_server_close(MYSQL *db); /* NULL is fine */
    that are open are their owners'. From any thread. */
 void gf_server_interrupt(void);
 
+/* ---- lifeline.c ---- */
+
+/* By which another thread may break a connection. {0}: of none. Guarded by a lock of its owner. */
+typedef struct {
+    bool held;
+    int fd; /* owned: a duplicate of the connection's socket */
+} gf_lifeline;
+
+/* Of this socket from now on, -1: of none. stopping: it is broken at once, since whoever stops has been here before. */
+void gf_lifeline_hold(gf_lifeline *l, int fd, bool stopping);
+void gf_lifeline_break(const gf_lifeline *l);
+
 /* Run one statement; text by printf or as bytes. `what` goes in front of an error ("create shop.orders"). */
 GF_MUST_CHECK bool gf_server_exec(MYSQL *db, const char *what, gf_error *err, const char *fmt, ...) GF_PRINTF(4, 5);
 GF_MUST_CHECK bool gf_server_run(MYSQL *db, const char *what, gf_slice sql, gf_error *err);

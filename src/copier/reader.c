@@ -16,8 +16,6 @@
 #include <errmsg.h>
 #include <mysqld_error.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "chunk.h"
 #include "gfreplica/log.h"
@@ -37,7 +35,7 @@ typedef struct {
     gf_copier *copier;
     unsigned index;
     pthread_t thread;
-    int wake; /* guarded by the copier's lock: the connection's socket, dup'ed so that a stop may shut it down; or -1 */
+    gf_lifeline lifeline; /* guarded by the copier's lock: a stop breaks it */
 
     /* The thread's alone. */
     MYSQL *db; /* owned, NULL when not connected */
@@ -98,10 +96,8 @@ static void stop_all(gf_copier *c)
 {
     pthread_mutex_lock(&c->lock);
     c->stopping = true;
-    for (unsigned i = 0; i < c->count; i++) {
-        if (c->readers[i].wake >= 0)
-            shutdown(c->readers[i].wake, SHUT_RDWR);
-    }
+    for (unsigned i = 0; i < c->count; i++)
+        gf_lifeline_break(&c->readers[i].lifeline);
     pthread_cond_broadcast(&c->changed);
     pthread_mutex_unlock(&c->lock);
     gf_merger_stop(c->opt.merger);
@@ -175,22 +171,18 @@ static void settle(reader *r, size_t bytes)
 
 /* ---- the connection ---- */
 
-static void set_wake(reader *r, int fd)
+static void hold_lifeline(reader *r, int fd)
 {
     gf_copier *c = r->copier;
 
     pthread_mutex_lock(&c->lock);
-    if (r->wake >= 0)
-        close(r->wake);
-    r->wake = fd;
-    if (fd >= 0 && c->stopping) /* the stop came while we connected */
-        shutdown(fd, SHUT_RDWR);
+    gf_lifeline_hold(&r->lifeline, fd, c->stopping);
     pthread_mutex_unlock(&c->lock);
 }
 
 static void disconnect(reader *r)
 {
-    set_wake(r, -1);
+    hold_lifeline(r, -1);
     gf_server_close(r->db);
     r->db = r->view.db = NULL;
 }
@@ -220,7 +212,7 @@ static bool connect_reader(reader *r, gf_error *err)
     if (!gf_server_connect(&r->db, &opt->config->source, GF_CONN_READER, err))
         return false;
     r->view.db = r->db;
-    set_wake(r, dup((int)mysql_get_socket(r->db)));
+    hold_lifeline(r, (int)mysql_get_socket(r->db));
     r->view.may_lock = false;
     if (check_server(r, err))
         return true;
@@ -507,7 +499,6 @@ static bool start_reader(gf_copier *c, unsigned index, gf_error *err)
 
     r->copier = c;
     r->index = index;
-    r->wake = -1;
     r->view = (gf_view){.info = c->opt.info, .stopped = reader_stopped, .xa_seen = c->opt.xa_seen, .ctx = r};
     rc = pthread_create(&r->thread, NULL, run_reader, r);
     if (rc != 0)

@@ -24,8 +24,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "barrier_parts.h"
 #include "ddl_session.h"
@@ -39,8 +37,6 @@ gf_barrier *gf_barrier_new(const gf_barrier_options *opt)
     b->opt = *opt;
     gf_buf_slice(&b->pending, opt->pending);
     pthread_mutex_init(&b->lock, NULL);
-    for (int i = 0; i < GF_LINKS; i++)
-        b->sockets[i] = -1;
     return b;
 }
 
@@ -49,11 +45,7 @@ gf_barrier *gf_barrier_new(const gf_barrier_options *opt)
 static void keep_socket(gf_barrier *b, int slot, int fd)
 {
     pthread_mutex_lock(&b->lock);
-    if (b->sockets[slot] >= 0)
-        close(b->sockets[slot]);
-    b->sockets[slot] = fd;
-    if (fd >= 0 && b->stopping)
-        shutdown(fd, SHUT_RDWR);
+    gf_lifeline_hold(&b->lifelines[slot], fd, b->stopping);
     pthread_mutex_unlock(&b->lock);
 }
 
@@ -65,7 +57,7 @@ static bool connect_one(gf_barrier *b, int slot, const gf_server_config *server,
     patient.read_timeout = 0;
     if (!gf_server_connect(&b->links[slot], &patient, GF_CONN_PLAIN, err))
         return false;
-    keep_socket(b, slot, dup((int)mysql_get_socket(b->links[slot])));
+    keep_socket(b, slot, (int)mysql_get_socket(b->links[slot]));
     return true;
 }
 
@@ -73,10 +65,8 @@ void gf_barrier_stop(gf_barrier *b)
 {
     pthread_mutex_lock(&b->lock);
     b->stopping = true;
-    for (int i = 0; i < GF_LINKS; i++) {
-        if (b->sockets[i] >= 0)
-            shutdown(b->sockets[i], SHUT_RDWR);
-    }
+    for (int i = 0; i < GF_LINKS; i++)
+        gf_lifeline_break(&b->lifelines[i]);
     pthread_mutex_unlock(&b->lock);
 }
 

@@ -45,7 +45,7 @@ struct gf_barrier {
 
     pthread_mutex_t lock; /* guards all below */
     bool stopping;
-    int sockets[GF_LINKS]; /* dup'ed, -1: none */
+    gf_lifeline lifelines[GF_LINKS];
 };
 
 /* ---- barrier_allow.c ---- */

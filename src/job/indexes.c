@@ -13,8 +13,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "gfreplica/log.h"
 #include "gfreplica/thread.h"
@@ -31,7 +29,7 @@ struct builder {
     gf_indexes *all;
     unsigned index;
     pthread_t thread;
-    int socket; /* guarded by the lock: dup'ed, -1 */
+    gf_lifeline lifeline; /* guarded by the lock */
 };
 
 struct gf_indexes {
@@ -88,11 +86,7 @@ static void publish_socket(struct builder *b, MYSQL *db)
     gf_indexes *x = b->all;
 
     pthread_mutex_lock(&x->lock);
-    if (b->socket >= 0)
-        close(b->socket);
-    b->socket = db == NULL ? -1 : dup((int)mysql_get_socket(db));
-    if (b->socket >= 0 && atomic_load(&x->stopping))
-        shutdown(b->socket, SHUT_RDWR);
+    gf_lifeline_hold(&b->lifeline, db == NULL ? -1 : (int)mysql_get_socket(db), atomic_load(&x->stopping));
     pthread_mutex_unlock(&x->lock);
 }
 
@@ -204,7 +198,7 @@ static bool start_builders(gf_indexes *x, gf_error *err)
     for (unsigned i = 0; i < wanted; i++) {
         struct builder *b = &x->builders[i];
 
-        *b = (struct builder){.all = x, .index = i, .socket = -1};
+        *b = (struct builder){.all = x, .index = i};
         if (pthread_create(&b->thread, NULL, run, b) != 0)
             return gf_fail_errno(err, "start a thread to build indexes");
         x->builder_count++;
@@ -326,8 +320,7 @@ void gf_indexes_stop(gf_indexes *x)
     atomic_store(&x->stopping, true);
     pthread_mutex_lock(&x->lock);
     for (unsigned i = 0; i < x->builder_count; i++)
-        if (x->builders[i].socket >= 0)
-            shutdown(x->builders[i].socket, SHUT_RDWR);
+        gf_lifeline_break(&x->builders[i].lifeline);
     pthread_cond_broadcast(&x->changed);
     pthread_mutex_unlock(&x->lock);
 }

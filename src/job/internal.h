@@ -85,7 +85,7 @@ struct gf_job {
     gf_state state;          /* without tables: those are made from catalog and plan (progress.c) */
     uint64_t last_commit_us; /* commit time on the source of the last transaction applied */
     uint64_t caught_up_ms;   /* wall clock: when nothing was missing the last time we looked */
-    int links[2];            /* dup'ed sockets of source and target, so that a stop can break a hung query; -1 */
+    gf_lifeline links[2];    /* of source and target, so that a stop can break a hung query */
     char stop_reason[128];
 };
 

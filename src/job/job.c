@@ -11,7 +11,6 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "gfreplica/cli.h"
@@ -25,7 +24,6 @@ gf_job *gf_job_new(gf_config *config)
     gf_job *j = gf_calloc(1, sizeof *j);
 
     j->config = config;
-    j->links[0] = j->links[1] = -1;
     pthread_mutex_init(&j->lock, NULL);
     gf_cond_init(&j->changed);
     snprintf(j->state.job, sizeof j->state.job, "%s", config->job);
@@ -63,10 +61,8 @@ void gf_job_stop(gf_job *j, const char *why)
     pthread_mutex_lock(&j->lock);
     if (atomic_fetch_add(&j->stop_requests, 1) == 0)
         snprintf(j->stop_reason, sizeof j->stop_reason, "%s", why);
-    for (int i = 0; i < 2; i++) {
-        if (j->links[i] >= 0)
-            shutdown(j->links[i], SHUT_RDWR);
-    }
+    for (int i = 0; i < 2; i++)
+        gf_lifeline_break(&j->links[i]);
     pthread_cond_broadcast(&j->changed);
     pthread_mutex_unlock(&j->lock);
     gf_server_interrupt();

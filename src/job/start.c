@@ -13,8 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "anew.h"
 #include "databases.h"
@@ -41,11 +39,7 @@ static void address(char *out, size_t size, const gf_server_config *c)
 static void keep_link(gf_job *j, int slot, MYSQL *db)
 {
     pthread_mutex_lock(&j->lock);
-    if (j->links[slot] >= 0)
-        close(j->links[slot]);
-    j->links[slot] = db == NULL ? -1 : dup(mysql_get_socket(db));
-    if (atomic_load(&j->stop_requests) > 0 && j->links[slot] >= 0)
-        shutdown(j->links[slot], SHUT_RDWR);
+    gf_lifeline_hold(&j->links[slot], db == NULL ? -1 : (int)mysql_get_socket(db), atomic_load(&j->stop_requests) > 0);
     pthread_mutex_unlock(&j->lock);
 }
 

@@ -9,11 +9,8 @@
  */
 #include "gfreplica/receiver.h"
 
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "gfreplica/log.h"
 #include "gfreplica/thread.h"
@@ -36,8 +33,8 @@ struct gf_receiver {
 
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t changed;
-    gf_replica *link; /* owned by the thread; set while it is up, so that a stop can break it */
-    int question;     /* a duplicate of the socket on which the source is asked, likewise; -1 */
+    gf_replica *link;     /* owned by the thread; set while it is up, so that a stop can break it */
+    gf_lifeline question; /* of the connection on which the source is asked, likewise */
     bool linked, failed;
     gf_error failure;
 };
@@ -53,9 +50,7 @@ static bool publish(gf_receiver *r, gf_replica *link, int question)
     go = !atomic_load(&r->stopping);
     r->link = go ? link : NULL;
     r->linked = r->link != NULL;
-    if (r->question >= 0)
-        close(r->question);
-    r->question = question;
+    gf_lifeline_hold(&r->question, question, false);
     pthread_mutex_unlock(&r->lock);
     return go;
 }
@@ -93,7 +88,7 @@ static bool same_source(gf_receiver *r, gf_error *err)
 
     if (!gf_server_connect(&db, r->opt.replica.server, GF_CONN_PLAIN, err))
         return false;
-    ok = publish(r, NULL, fcntl((int)mysql_get_socket(db), F_DUPFD_CLOEXEC, 0)) ? ask(r, db, err) : fail_stopped(err);
+    ok = publish(r, NULL, (int)mysql_get_socket(db)) ? ask(r, db, err) : fail_stopped(err);
     publish(r, NULL, -1);
     gf_server_close(db);
     return ok;
@@ -217,7 +212,6 @@ bool gf_receiver_start(gf_receiver **out, const gf_receiver_options *opt, gf_err
     r->opt = *opt;
     r->info = *opt->replica.info;
     r->opt.replica.info = &r->info;
-    r->question = -1;
     pthread_mutex_init(&r->lock, NULL);
     gf_cond_init(&r->changed);
     if (pthread_create(&r->thread, NULL, run, r) == 0) {
@@ -262,8 +256,7 @@ unsigned long gf_receiver_stop(gf_receiver *r)
     pthread_mutex_lock(&r->lock);
     if (r->link != NULL)
         gf_replica_stop(r->link);
-    if (r->question >= 0)
-        shutdown(r->question, SHUT_RDWR);
+    gf_lifeline_break(&r->question);
     pthread_cond_broadcast(&r->changed);
     pthread_mutex_unlock(&r->lock);
     gf_relay_stop(r->opt.relay);

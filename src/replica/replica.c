@@ -14,21 +14,17 @@
  * Checksums: every event ends in a CRC32 of all before it, if the last FORMAT_DESCRIPTION event says so. That event
  * itself always has one, and the fake ROTATE that opens the stream has one because we asked for CRC32.
  *
- * Stopping from another thread: a flag, then shutdown() of a duplicate of the socket. The duplicate keeps its number
- * ours even if the library closes its own at the same moment, and no library memory is touched.
+ * Stopping from another thread: a flag, then the lifeline is broken.
  */
 #include "gfreplica/replica.h"
 
 #include <errmsg.h>
-#include <fcntl.h>
 #include <ma_pvio.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include "event.h"
@@ -52,8 +48,8 @@ struct gf_replica {
     unsigned timeout_s;
 
     atomic_bool stopping;
-    pthread_mutex_t lock; /* guards socket */
-    int socket;           /* a duplicate of the library's; -1 when closed */
+    pthread_mutex_t lock; /* guards lifeline */
+    gf_lifeline lifeline;
 };
 
 /* ---- errors ---- */
@@ -255,8 +251,8 @@ static bool connect_link(gf_replica *r, gf_error *err)
     cfg.read_timeout = r->timeout_s;
     if (!gf_server_connect(&r->db, &cfg, GF_CONN_STREAM, err))
         return false;
-    r->socket = fcntl((int)mysql_get_socket(r->db), F_DUPFD_CLOEXEC, 0);
-    return r->socket >= 0 || gf_fail_errno(err, "duplicate the replication socket");
+    gf_lifeline_hold(&r->lifeline, (int)mysql_get_socket(r->db), false);
+    return r->lifeline.held || gf_fail_errno(err, "duplicate the replication socket");
 }
 
 static unsigned timeout_of(unsigned heartbeat_ms)
@@ -283,7 +279,6 @@ bool gf_replica_open(gf_replica **out, const gf_replica_options *opt, const gf_p
 
     *out = NULL;
     r->opt = *opt;
-    r->socket = -1;
     r->checksums = true;
     r->timeout_s = timeout_of(opt->heartbeat_ms);
     name_address(r);
@@ -383,7 +378,7 @@ bool gf_replica_read(gf_slice *event, gf_replica *r, gf_error *err)
 bool gf_replica_pending(gf_replica *r)
 {
     const MARIADB_PVIO *link = r->db->net.pvio;
-    struct pollfd socket = {.fd = r->socket, .events = POLLIN};
+    struct pollfd socket = {.fd = r->lifeline.fd, .events = POLLIN};
 
     if (link->cache != NULL && link->cache_pos < link->cache + link->cache_size)
         return true;
@@ -393,8 +388,7 @@ bool gf_replica_pending(gf_replica *r)
 static void cut(gf_replica *r)
 {
     pthread_mutex_lock(&r->lock);
-    if (r->socket >= 0)
-        shutdown(r->socket, SHUT_RDWR);
+    gf_lifeline_break(&r->lifeline);
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -410,9 +404,7 @@ void gf_replica_close(gf_replica *r)
         return;
     cut(r); /* or the library would send COM_QUIT into the stream */
     pthread_mutex_lock(&r->lock);
-    if (r->socket >= 0)
-        close(r->socket);
-    r->socket = -1;
+    gf_lifeline_hold(&r->lifeline, -1, false);
     pthread_mutex_unlock(&r->lock);
     gf_server_close(r->db);
     pthread_mutex_destroy(&r->lock);

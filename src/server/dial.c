@@ -10,25 +10,22 @@
  */
 #include "dial.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 /* The library runs its steps on a stack of its own, and a TLS handshake with its certificates needs more than its
    default of 60 KiB. Given back when the connection is closed. */
 static const size_t STACK = 256 << 10;
 
 static struct {
-    pthread_mutex_t lock; /* guards all below, and the socket of each dial */
+    pthread_mutex_t lock; /* guards all below, and the lifeline of each dial */
     bool interrupted;
     gf_dial *first;
 } coming = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 void gf_dial_begin(gf_dial *d)
 {
-    d->socket = -1;
+    d->lifeline = (gf_lifeline){0};
     pthread_mutex_lock(&coming.lock);
     d->next = coming.first;
     coming.first = d;
@@ -44,23 +41,14 @@ void gf_dial_end(gf_dial *d)
         at = &(*at)->next;
     *at = d->next;
     pthread_mutex_unlock(&coming.lock);
-    if (d->socket >= 0)
-        close(d->socket);
+    gf_lifeline_hold(&d->lifeline, -1, false);
 }
 
-/* A duplicate, since the number of the library's own may be another file's by the time of an interrupt. */
 void gf_dial_socket(gf_dial *d, int fd)
 {
-    int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0), old;
-
     pthread_mutex_lock(&coming.lock);
-    old = d->socket;
-    d->socket = copy;
-    if (coming.interrupted && copy >= 0)
-        shutdown(copy, SHUT_RDWR);
+    gf_lifeline_hold(&d->lifeline, fd, coming.interrupted);
     pthread_mutex_unlock(&coming.lock);
-    if (old >= 0)
-        close(old);
 }
 
 bool gf_dial_interrupted(void)
@@ -77,10 +65,8 @@ void gf_server_interrupt(void)
 {
     pthread_mutex_lock(&coming.lock);
     coming.interrupted = true;
-    for (gf_dial *d = coming.first; d != NULL; d = d->next) {
-        if (d->socket >= 0)
-            shutdown(d->socket, SHUT_RDWR);
-    }
+    for (gf_dial *d = coming.first; d != NULL; d = d->next)
+        gf_lifeline_break(&d->lifeline);
     pthread_mutex_unlock(&coming.lock);
 }
 

@@ -15,7 +15,7 @@
 enum { GF_CONNECT_TIMEOUT = 10 }; /* seconds, where the configuration gives none */
 
 typedef struct gf_dial {
-    int socket; /* owned: a duplicate; -1 when there is none yet */
+    gf_lifeline lifeline;
     struct gf_dial *next;
 } gf_dial;
 

@@ -66,7 +66,6 @@ static bool start_writer(gf_applier *a, gf_lane lane, unsigned index, gf_error *
     w->counts = &a->counts;
     w->lane = lane;
     w->index = index;
-    w->socket = -1;
     pthread_mutex_init(&w->socket_lock, NULL);
     pthread_mutex_lock(&a->lock);
     a->pending++;

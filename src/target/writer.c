@@ -13,8 +13,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "gfreplica/log.h"
 #include "overlap.h"
@@ -46,9 +44,7 @@ static bool set_lock_wait(gf_writer *w, unsigned seconds, gf_error *err)
 static void publish_socket(gf_writer *w)
 {
     pthread_mutex_lock(&w->socket_lock);
-    w->socket = dup((int)mysql_get_socket(w->db));
-    if (w->interrupted)
-        shutdown(w->socket, SHUT_RDWR);
+    gf_lifeline_hold(&w->lifeline, (int)mysql_get_socket(w->db), w->interrupted);
     pthread_mutex_unlock(&w->socket_lock);
 }
 
@@ -68,9 +64,7 @@ bool gf_writer_open(gf_writer *w, gf_error *err)
 void gf_writer_close(gf_writer *w)
 {
     pthread_mutex_lock(&w->socket_lock);
-    if (w->socket >= 0)
-        close(w->socket);
-    w->socket = -1;
+    gf_lifeline_hold(&w->lifeline, -1, false);
     pthread_mutex_unlock(&w->socket_lock);
     gf_server_close(w->db);
     w->db = NULL;
@@ -82,8 +76,7 @@ void gf_writer_interrupt(gf_writer *w)
 {
     pthread_mutex_lock(&w->socket_lock);
     w->interrupted = true;
-    if (w->socket >= 0)
-        shutdown(w->socket, SHUT_RDWR);
+    gf_lifeline_break(&w->lifeline);
     pthread_mutex_unlock(&w->socket_lock);
 }
 

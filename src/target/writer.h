@@ -30,8 +30,8 @@ typedef struct gf_writer {
     pthread_t thread;
 
     pthread_mutex_t socket_lock; /* guards the two below */
-    int socket;                  /* a dup of the connection's, -1 = none: shut down to wake the thread */
-    bool interrupted;            /* shut it down as soon as there is one */
+    gf_lifeline lifeline;        /* broken to wake the thread */
+    bool interrupted;
 
     /* The thread's own. */
     MYSQL *db; /* owned */
