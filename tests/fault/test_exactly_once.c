@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "harness/harness.h"
+#include "run_suite.h"
 
 enum { FOREVER = 120, KILLS = 12, WRITERS = 4, ACCOUNTS = 40, OPENING = 1000 };
 
@@ -337,17 +338,11 @@ int main(void)
 {
     Suite *suite = suite_create("exactly_once");
     TCase *tc = tcase_create("exactly_once");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tc, 300);
     tcase_add_loop_test(tc, exactly_once__in_a_table_without_a_key, 0, FAMILIES);
     tcase_add_loop_test(tc, exactly_once__as_a_trigger_counts_it, 0, FAMILIES);
     tcase_add_loop_test(tc, reader__sees_the_sources_history, 0, FAMILIES);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

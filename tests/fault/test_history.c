@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "fault/cell.h"
+#include "run_suite.h"
 
 static h_server *source, *target;
 static h_proxy *to_source;
@@ -460,14 +461,8 @@ static void add_family(Suite *s, const char *family, SFun start)
 int main(void)
 {
     Suite *s = suite_create("history");
-    SRunner *r;
-    int failed;
 
     add_family(s, "mariadb", start_mariadb);
     add_family(s, "mysql", start_mysql);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(s);
 }

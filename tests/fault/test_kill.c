@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "harness/harness.h"
+#include "run_suite.h"
 
 enum { KILLS = 20, ROWS = 4000 };
 
@@ -88,15 +89,9 @@ int main(void)
 {
     Suite *s = suite_create("kill");
     TCase *t = tcase_create("kill");
-    SRunner *r;
-    int failed;
 
     tcase_set_timeout(t, 600);
     tcase_add_loop_test(t, kill__twenty_kills_and_twenty_stops_end_equal, 0, 2);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(s);
 }

@@ -7,6 +7,7 @@
  * of its own.
  */
 #include "fault/cell.h"
+#include "run_suite.h"
 
 static h_server *source, *target;
 static h_proxy *to_source, *to_target;
@@ -247,16 +248,10 @@ int main(void)
 {
     Suite *s = suite_create("links");
     TCase *t = tcase_create("links");
-    SRunner *r;
-    int failed;
 
     tcase_set_timeout(t, 1800);
     tcase_add_loop_test(t, links__faults_are_ridden_through, 0, FAMILIES * WAYS);
     tcase_add_loop_test(t, links__a_stop_takes_two_seconds_even_when_a_server_hangs, 0, FAMILIES);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(s);
 }

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "harness/harness.h"
+#include "run_suite.h"
 
 enum { ROWS = 12000, FOREVER = 120 };
 
@@ -328,8 +329,6 @@ int main(void)
         race__at_the_cutover,
         race__and_a_kill,
     };
-    SRunner *runner;
-    int failed;
 
     for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
         TCase *tc = tcase_create(tests[i]->name);
@@ -339,9 +338,5 @@ int main(void)
         tcase_add_loop_test(tc, tests[i], 0, VARIANTS);
         suite_add_tcase(suite, tc);
     }
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -7,6 +7,7 @@
  * `make fault` gives each, at each stage, a job of its own.
  */
 #include "fault/cell.h"
+#include "run_suite.h"
 
 static h_server *source, *target;
 
@@ -437,8 +438,6 @@ int main(void)
 {
     Suite *s = suite_create("servers");
     TCase *t = tcase_create("servers");
-    SRunner *r;
-    int failed;
 
     tcase_set_timeout(t, 3600);
     tcase_add_loop_test(t, servers__faults_are_ridden_through, 0, FAMILIES);
@@ -446,9 +445,5 @@ int main(void)
     tcase_add_loop_test(t, servers__the_jobs_very_beginning_is_lost, 0, 2);
     tcase_add_loop_test(t, servers__a_strangers_change_is_a_divergence, 0, FAMILIES);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(s);
 }

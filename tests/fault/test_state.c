@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "fault/cell.h"
+#include "run_suite.h"
 
 static h_server *source, *target;
 
@@ -295,8 +296,6 @@ int main(void)
 {
     Suite *s = suite_create("state");
     TCase *t = tcase_create("state");
-    SRunner *r;
-    int failed;
 
     tcase_set_timeout(t, 600);
     tcase_add_unchecked_fixture(t, start_servers, stop_servers);
@@ -309,9 +308,5 @@ int main(void)
     tcase_add_test(t, memory__none_left);
     tcase_add_test(t, clock__jumps_are_not_noticed);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(s);
 }

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 
 #include "fidelity/fidelity.h"
+#include "run_suite.h"
 
 enum { PER_STATEMENT = 200, HOURS = 7000 };
 
@@ -80,15 +81,9 @@ int main(void)
 {
     Suite *s = suite_create("many tables");
     TCase *t = tcase_create("many tables");
-    SRunner *r;
-    int failed;
 
     tcase_set_timeout(t, 2 * HOURS);
     tcase_add_test(t, tables__sixty_thousand);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(s);
 }

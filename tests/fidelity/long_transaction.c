@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "fidelity/fidelity.h"
+#include "run_suite.h"
 
 enum { ROW_BYTES = 1000000, ROWS_AT_ONCE = 10, MEMORY_KIB = 256 * 1024, HOURS = 2 * 3600 };
 
@@ -97,11 +98,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-    SRunner *r = srunner_create(suite());
-    int failed;
-
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite());
 }

@@ -17,6 +17,7 @@
 #include "fidelity/fidelity.h"
 #include "gfreplica/decoder.h"
 #include "gfreplica/server.h"
+#include "run_suite.h"
 
 enum { EVENT_HEADER = 19, DESCRIPTION = 15, CRC = 4, FEWEST_ROWS = 1000 };
 
@@ -417,11 +418,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-    SRunner *r = srunner_create(suite());
-    int failed;
-
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite());
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "fidelity/fidelity.h"
+#include "run_suite.h"
 
 enum { LONG = 180, ROWS = 2500, FIRST = 900 /* as deep as a server recurses unasked */, KILLS = 8 };
 
@@ -184,11 +185,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-    SRunner *r = srunner_create(suite());
-    int failed;
-
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite());
 }

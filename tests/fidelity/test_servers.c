@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "fidelity/fidelity.h"
+#include "run_suite.h"
 
 enum { FOREVER = 120, MIB = 1 << 20 };
 
@@ -304,11 +305,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-    SRunner *r = srunner_create(suite());
-    int failed;
-
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite());
 }

@@ -16,6 +16,7 @@
 #include "fidelity/keys.h"
 #include "fidelity/scripts.h"
 #include "fidelity/values.h"
+#include "run_suite.h"
 
 enum { LONG = 180, WIDE = 1017 };
 
@@ -637,11 +638,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-    SRunner *r = srunner_create(suite());
-    int failed;
-
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite());
 }

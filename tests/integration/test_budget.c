@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "harness/harness.h"
+#include "run_suite.h"
 
 enum { FOREVER = 180, TABLES = 4, ROWS = 10000, TRANSACTIONS = 400 };
 
@@ -269,8 +270,6 @@ int main(void)
 {
     Suite *suite = suite_create("budget");
     TCase *tc = tcase_create("budget");
-    SRunner *runner;
-    int failed;
 
     tcase_add_unchecked_fixture(tc, start_servers, end_servers);
     tcase_set_timeout(tc, 600);
@@ -279,9 +278,5 @@ int main(void)
     tcase_add_loop_test(tc, budget__of_a_backlog_of_hot_rows, 0, WAYS);
     tcase_add_loop_test(tc, budget__of_single_transactions, 0, WAYS);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
 
 #include "gfreplica/server.h"
 #include "harness/harness.h"
+#include "run_suite.h"
 
 static const char *const families[] = {"mariadb", "mysql"};
 static h_server *servers[2];
@@ -438,8 +439,6 @@ int main(void)
 {
     Suite *s = suite_create("catalog");
     TCase *tc = tcase_create("catalog");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_add_unchecked_fixture(tc, start_servers, stop_servers);
     tcase_set_timeout(tc, 300);
@@ -453,8 +452,5 @@ int main(void)
     tcase_add_loop_test(tc, load__needs_no_more_than_select, 0, 2);
     tcase_add_loop_test(tc, claims__are_equal_wherever_the_servers_collations_are, 0, 2);
     suite_add_tcase(s, tc);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(s);
 }

@@ -5,6 +5,7 @@
 
 #include "gfreplica/check.h"
 #include "harness/harness.h"
+#include "run_suite.h"
 
 static const char *const families[] = {"mariadb", "mysql"};
 static h_server *sources[2], *targets[2];
@@ -572,8 +573,6 @@ int main(void)
 {
     Suite *s = suite_create("check");
     TCase *tc = tcase_create("check");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_add_unchecked_fixture(tc, start_servers, stop_servers);
     tcase_set_timeout(tc, 300);
@@ -600,8 +599,5 @@ int main(void)
     tcase_add_loop_test(tc, check__names_what_the_other_family_lacks, 0, 2);
     tcase_add_loop_test(tc, check__names_the_objects_that_can_not_be_made, 0, 2);
     suite_add_tcase(s, tc);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(s);
 }

@@ -17,6 +17,7 @@
 #include "gfreplica/log.h"
 #include "gfreplica/replica.h"
 #include "harness/harness.h"
+#include "run_suite.h"
 
 enum { SERVERS = 3 };
 
@@ -741,8 +742,6 @@ int main(void)
 {
     Suite *suite = suite_create("copier");
     TCase *all = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     gf_log_set_level(GF_LOG_ERROR);
     tcase_add_unchecked_fixture(all, start_servers, stop_servers);
@@ -756,8 +755,5 @@ int main(void)
     tcase_add_loop_test(all, keyless__is_refused_by_name_without_leave_to_lock, 1, SERVERS);
     tcase_set_timeout(all, 200); /* a busy machine is no failure */
     suite_add_tcase(suite, all);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

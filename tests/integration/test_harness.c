@@ -6,6 +6,7 @@
  * are run once per family.
  */
 #include "harness/harness.h"
+#include "run_suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -196,10 +197,5 @@ int main(void)
     suite_add_tcase(suite, servers);
     tcase_add_test(process, process__waits_signals_and_reads_output);
     suite_add_tcase(suite, process);
-
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

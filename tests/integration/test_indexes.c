@@ -2,6 +2,7 @@
 /*
  * test_indexes.c - indexes that are built after the rows: all kinds of them, beside writes, through kills.
  */
+#include "run_suite.h"
 #include "scene.h"
 
 #include <pthread.h>
@@ -577,8 +578,6 @@ int main(void)
 {
     Suite *suite = suite_create("indexes");
     TCase *tc = tcase_create("indexes");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tc, 120);
     tcase_add_unchecked_fixture(tc, start_servers, end_servers);
@@ -595,9 +594,5 @@ int main(void)
     tcase_add_loop_test(tc, indexes__a_stop_does_not_wait_for_an_alter, 0, FAMILIES);
     tcase_add_loop_test(tc, indexes__kills_at_any_time_lose_none, 0, FAMILIES);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -12,6 +12,7 @@
 #include "harness/harness.h"
 #include "integration/listener.h"
 #include "integration/scene.h"
+#include "run_suite.h"
 
 enum { MARIADB, MYSQL_9 };
 
@@ -1032,11 +1033,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-    SRunner *r = srunner_create(suite());
-    int failed;
-
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite());
 }

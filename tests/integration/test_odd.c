@@ -10,6 +10,7 @@
 
 #include "harness/harness.h"
 #include "integration/scene.h"
+#include "run_suite.h"
 
 enum { BOTH = 3, MARIA = 1, MYSQL_ONLY = 2 };
 
@@ -645,11 +646,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-    SRunner *r = srunner_create(suite());
-    int failed;
-
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite());
 }

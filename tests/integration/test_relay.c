@@ -12,6 +12,7 @@
 
 #include "harness/harness.h"
 #include "integration/scene.h"
+#include "run_suite.h"
 
 enum { ROWS = 100 };
 
@@ -313,8 +314,6 @@ int main(void)
 {
     Suite *suite = suite_create("relay");
     TCase *tc = tcase_create("relay");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tc, 300);
     tcase_add_loop_test(tc, relay__outlives_target_process_and_binlog, 0, VARIANTS);
@@ -323,9 +322,5 @@ int main(void)
     tcase_add_loop_test(tc, relay__full_waits_and_says_so, 0, VARIANTS);
     tcase_add_loop_test(tc, position__advances_without_changes_of_ours, 0, VARIANTS);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -13,6 +13,7 @@
 #include "gfreplica/decoder.h"
 #include "gfreplica/replica.h"
 #include "harness/harness.h"
+#include "run_suite.h"
 
 enum { VARIANTS = 4, IDS = 64, HEARTBEAT_MS = 300 };
 
@@ -580,8 +581,6 @@ int main(void)
 {
     Suite *suite = suite_create("replica");
     TCase *tc = tcase_create("replica");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_unchecked_fixture(tc, start_servers, stop_servers);
     tcase_set_timeout(tc, 120);
@@ -598,8 +597,5 @@ int main(void)
     tcase_add_loop_test(tc, purged__is_gone_and_says_what_is_missing, 0, VARIANTS);
     tcase_add_loop_test(tc, restart_of_the_source__is_ridden_through, 0, VARIANTS);
     suite_add_tcase(suite, tc);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

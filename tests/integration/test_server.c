@@ -9,6 +9,7 @@
 
 #include "gfreplica/server.h"
 #include "harness/harness.h"
+#include "run_suite.h"
 
 enum { MARIADB, MYSQL_TLS };
 
@@ -298,8 +299,6 @@ int main(void)
 {
     Suite *suite = suite_create("server");
     TCase *tc = tcase_create("server");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_unchecked_fixture(tc, start_servers, stop_servers);
     tcase_set_timeout(tc, 60);
@@ -313,8 +312,5 @@ int main(void)
     tcase_add_loop_test(tc, files__are_not_given_away, 0, 6);
     tcase_add_loop_test(tc, unix_socket__is_used_when_given, 0, 2);
     suite_add_tcase(suite, tc);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

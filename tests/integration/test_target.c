@@ -13,6 +13,7 @@
 #include "gfreplica/log.h"
 #include "gfreplica/target.h"
 #include "harness/harness.h"
+#include "run_suite.h"
 
 enum { IDS = 24, UNIQUES = 18, LETTERS = 8, SIDE = 5, VALUES = 6 };
 
@@ -1151,14 +1152,8 @@ static TCase *cases_on(const char *name, void (*start)(void))
 int main(void)
 {
     Suite *suite = suite_create("target");
-    SRunner *runner;
-    int failed;
 
     suite_add_tcase(suite, cases_on("mariadb", setup_mariadb));
     suite_add_tcase(suite, cases_on("mysql", setup_mysql));
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -20,6 +20,7 @@
 #include "gfreplica/decoder.h"
 #include "gfreplica/line.h"
 #include "gfreplica/literal.h"
+#include "run_suite.h"
 #include "values_tables.h"
 
 static const struct {
@@ -850,7 +851,6 @@ int main(void)
 {
     Suite *suite = suite_create("values");
     TCase *tcase = tcase_create("both families");
-    SRunner *runner = srunner_create(suite);
 
     tcase_add_unchecked_fixture(tcase, start_servers, stop_servers);
     tcase_set_timeout(tcase, 300);
@@ -861,9 +861,5 @@ int main(void)
     tcase_add_loop_test(tcase, rows__are_found_by_key_and_by_all_their_bytes, 0, FAMILIES);
     tcase_add_loop_test(tcase, places__split_the_key_order_where_the_server_does, 0, FAMILIES);
     suite_add_tcase(suite, tcase);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

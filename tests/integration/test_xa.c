@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "harness/harness.h"
+#include "run_suite.h"
 
 static const struct way {
     const char *family, *source_options;
@@ -180,8 +181,6 @@ int main(void)
 {
     Suite *s = suite_create("xa");
     TCase *t = tcase_create("xa");
-    SRunner *r;
-    int failed;
 
     tcase_add_unchecked_fixture(t, start_servers, end_servers);
     tcase_set_timeout(t, 120);
@@ -190,9 +189,5 @@ int main(void)
     tcase_add_loop_test(t, xa__a_decision_follows_its_preparation, 0, WAYS);
     tcase_add_loop_test(t, xa__prepared_before_the_start_is_refused, 0, WAYS);
     suite_add_tcase(s, t);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(s);
 }

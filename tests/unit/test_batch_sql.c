@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "../../src/target/batch_sql.h"
+#include "run_suite.h"
 
 /* d.t (k, v) with the key k; d.p (a, b, v) with the key (a, b); d.n (k) without. */
 static gf_table *single, *pair, *none;
@@ -340,8 +341,6 @@ int main(void)
 {
     Suite *suite = suite_create("batch_sql");
     TCase *tc = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, setup, teardown);
@@ -356,9 +355,5 @@ int main(void)
     tcase_add_test(tc, batch__has_the_sources_effect_and_never_alarms_falsely);
     tcase_add_test(tc, chunk__leaves_out_dropped_rows);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_callback.c - callbacks against a tiny server with a written part, plain and under TLS. */
 #include "gfreplica/control.h"
+#include "run_suite.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -284,8 +285,6 @@ int main(void)
 {
     Suite *suite = suite_create("callback");
     TCase *tc = tcase_create("callback");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, post__sends_the_payload_as_a_string);
@@ -299,8 +298,5 @@ int main(void)
     tcase_add_loop_test(tc, tls__another_name_is_refused, 0, 2);
     tcase_add_loop_test(tc, tls__a_failure_of_the_server_is_to_retry, 0, 2);
     suite_add_tcase(suite, tc);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "../../src/job/check_parts.h"
+#include "run_suite.h"
 
 static gf_grants grants;
 
@@ -120,8 +121,6 @@ int main(void)
 {
     Suite *s = suite_create("check_grants");
     TCase *tc = tcase_create("check_grants");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_add_checked_fixture(tc, NULL, clear);
     tcase_add_test(tc, grants__on_everything_reach_every_table);
@@ -135,8 +134,5 @@ int main(void)
     tcase_add_test(tc, grants__know_dynamic_privileges_with_underscores);
     tcase_add_test(tc, grants__survive_a_line_cut_short_anywhere);
     suite_add_tcase(s, tc);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(s);
 }

@@ -14,6 +14,7 @@
 #include "../../src/checkpoint/shape.h"
 #include "gfreplica/log.h"
 #include "gfreplica/state.h"
+#include "run_suite.h"
 #include "unit/sample_state.h"
 
 static char dir[64];
@@ -569,8 +570,6 @@ int main(void)
 {
     Suite *suite = suite_create("checkpoint");
     TCase *tc = tcase_create("directory");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 120);
@@ -594,9 +593,5 @@ int main(void)
     tcase_add_test(tc, decode__skips_keys_that_it_does_not_know);
     tcase_add_test(tc, decode__survives_cuts_turned_bits_and_claims_of_size);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

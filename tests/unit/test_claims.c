@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "catalog_fixture.h"
+#include "run_suite.h"
 
 enum { MAX_CLAIMS = 8 };
 
@@ -265,8 +266,6 @@ int main(void)
 {
     Suite *s = suite_create("claims");
     TCase *tc = tcase_create("claims");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_add_test(tc, text__folds_case_and_trailing_spaces_where_the_collation_does);
     tcase_add_test(tc, text__is_exact_under_binary_collations_but_for_trailing_spaces);
@@ -282,8 +281,5 @@ int main(void)
     tcase_add_test(tc, row__claims_the_same_for_minus_zero_and_zero);
     tcase_add_test(tc, row__folds_text_longer_than_a_piece);
     suite_add_tcase(s, tc);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(s);
 }

@@ -14,6 +14,7 @@
 #include "../../src/cli/options.h"
 #include "gfreplica/cli.h"
 #include "gfreplica/log.h"
+#include "run_suite.h"
 
 static char dir[64], conf[96];
 static gf_error err;
@@ -702,8 +703,6 @@ int main(void)
 {
     Suite *suite = suite_create("cli");
     TCase *tc = tcase_create("parse");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 60);
@@ -737,9 +736,5 @@ int main(void)
     tcase_add_test(tc, docs__hold_every_flag_and_key_but_no_password_flag);
     tcase_add_test(tc, docs__show_no_password_that_was_given);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

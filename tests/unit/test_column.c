@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "../../src/catalog/column.h"
+#include "run_suite.h"
 
 static gf_table *fill(gf_column_facts f)
 {
@@ -167,8 +168,6 @@ int main(void)
 {
     Suite *s = suite_create("column");
     TCase *tc = tcase_create("column");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_add_test(tc, members__takes_quotes_commas_and_brackets_as_they_are);
     tcase_add_test(tc, members__undoes_the_servers_escapes);
@@ -181,8 +180,5 @@ int main(void)
     tcase_add_test(tc, column__tells_generated_columns_and_row_periods);
     tcase_add_test(tc, column__leaves_a_type_that_it_does_not_know_unknown);
     suite_add_tcase(s, tc);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(s);
 }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "run_suite.h"
 #include "unit/fake_job.h"
 
 static char root[] = "/tmp/gfreplica-sock-XXXXXX";
@@ -222,8 +223,6 @@ int main(void)
 {
     Suite *suite = suite_create("control_socket");
     TCase *tc = tcase_create("control_socket");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, request__reaches_the_job);
@@ -237,8 +236,5 @@ int main(void)
     tcase_add_test(tc, bad_clients__leave_it_working);
     tcase_add_test(tc, stop__does_not_wait_for_a_silent_client);
     suite_add_tcase(suite, tc);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "gfreplica/target.h"
+#include "run_suite.h"
 
 static const gf_server_info mysql9 = {.flavor = GF_FLAVOR_MYSQL, .version = 90704, .version_text = "9.7.4"};
 static const gf_server_info mysql57 = {.flavor = GF_FLAVOR_MYSQL, .version = 50744, .version_text = "5.7.44"};
@@ -203,8 +204,6 @@ int main(void)
 {
     Suite *suite = suite_create("create_sql");
     TCase *tc = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tc, 60);
     tcase_add_checked_fixture(tc, setup, NULL);
@@ -217,9 +216,5 @@ int main(void)
     tcase_add_test(tc, create_sql__turns_mariadbs_words_into_mysqls);
     tcase_add_test(tc, create_sql__stands_a_definition_cut_short_anywhere);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

@@ -10,6 +10,7 @@
 
 #include "../../src/replica/event.h"
 #include "catalog_fixture.h"
+#include "run_suite.h"
 
 #define UUID "5c2241a4-e7d7-11f1-aab8-02fc00000001"
 
@@ -618,8 +619,6 @@ int main(void)
 {
     Suite *suite = suite_create("decoder");
     TCase *tc = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_loop_test(tc, recording__gives_its_transactions, 0, 2);
     tcase_add_loop_test(tc, recording__cut_short_at_every_byte_is_refused_or_harmless, 0, 2);
@@ -636,8 +635,5 @@ int main(void)
                         (int)(sizeof strangers / sizeof strangers[0]));
     tcase_add_test(tc, reset__forgets_the_open_transaction);
     suite_add_tcase(suite, tc);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "../../src/target/defer.h"
+#include "run_suite.h"
 
 /* e.t with the columns id (AUTO_INCREMENT), a, and v (virtual). */
 static gf_table *make(void)
@@ -135,8 +136,6 @@ int main(void)
 {
     Suite *suite = suite_create("defer");
     TCase *tc = tcase_create("split");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tc, split__plain_keys_follow_and_the_rest_stays);
     tcase_add_test(tc, split__nothing_follows_where_there_is_no_plain_key);
@@ -148,9 +147,5 @@ int main(void)
     tcase_add_test(tc, split__what_is_there_is_not_added_again);
     tcase_add_test(tc, split__texts_and_names_that_look_like_keys_are_none);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

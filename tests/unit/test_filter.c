@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "gfreplica/catalog.h"
+#include "run_suite.h"
 
 static char *shop_only[] = {"shop"};
 static char *logs[] = {"logs", "tmp"};
@@ -89,8 +90,6 @@ int main(void)
 {
     Suite *s = suite_create("filter");
     TCase *tc = tcase_create("filter");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_add_test(tc, filter__selects_all_but_the_servers_own_schemas_when_empty);
     tcase_add_test(tc, filter__never_selects_a_system_schema_even_when_whitelisted);
@@ -100,8 +99,5 @@ int main(void)
     tcase_add_test(tc, filter__compares_names_exactly_unless_the_server_folds_case);
     tcase_add_test(tc, filter__renames_what_is_listed_and_nothing_else);
     suite_add_tcase(s, tc);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(s);
 }

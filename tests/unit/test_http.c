@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <sys/socket.h>
 
+#include "run_suite.h"
 #include "unit/fake_job.h"
 
 static char dir[] = "/tmp/gfreplica-http-XXXXXX";
@@ -359,8 +360,6 @@ int main(void)
 {
     Suite *suite = suite_create("http");
     TCase *tc = tcase_create("http");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, status__is_json_with_and_without_content_type);
@@ -379,8 +378,5 @@ int main(void)
     tcase_add_test(tc, start__goes_without_http_when_the_default_port_is_in_use);
     tcase_add_test(tc, start__refuses_a_configured_port_that_is_in_use_or_none);
     suite_add_tcase(suite, tc);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "gfreplica/decoder.h"
+#include "run_suite.h"
 
 typedef struct {
     const char *hex, *text; /* text NULL: malformed */
@@ -210,16 +211,11 @@ int main(void)
 {
     Suite *suite = suite_create("json");
     TCase *tcase = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
 
     tcase_add_test(tcase, json__prints_or_refuses_every_form);
     tcase_add_test(tcase, json__refuses_what_is_cut_short);
     tcase_add_test(tcase, json__takes_the_servers_depth_but_no_abyss);
     tcase_add_test(tcase, json__ends_a_document_that_refers_to_itself_again_and_again);
     suite_add_tcase(suite, tcase);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

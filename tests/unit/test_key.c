@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "catalog_fixture.h"
+#include "run_suite.h"
 
 static gf_buf encode(const gf_table *t, const gf_value *row)
 {
@@ -202,8 +203,6 @@ int main(void)
 {
     Suite *s = suite_create("key");
     TCase *tc = tcase_create("key");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_add_test(tc, encode__gives_digits_and_integers_the_same_bytes);
     tcase_add_test(tc, encode__gives_years_and_enums_the_same_bytes_from_both_ways);
@@ -215,8 +214,5 @@ int main(void)
     tcase_add_test(tc, decode__refuses_a_key_of_another_type);
     tcase_add_test(tc, text__cuts_long_values_and_shows_bytes_as_hex);
     suite_add_tcase(s, tc);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(s);
 }

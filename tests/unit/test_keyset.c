@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "../../src/copier/keyset.h"
+#include "run_suite.h"
 
 static gf_slice key_of(char *buf, unsigned n)
 {
@@ -93,8 +94,6 @@ int main(void)
 {
     Suite *suite = suite_create("keyset");
     TCase *all = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_test(all, stamp__is_zero_for_what_never_passed);
     tcase_add_test(all, touch__keeps_the_latest_stamp_and_one_copy);
@@ -102,8 +101,5 @@ int main(void)
     tcase_add_test(all, touch__agrees_with_a_plain_array);
     tcase_add_test(all, purge__forgets_only_what_is_older);
     suite_add_tcase(suite, all);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

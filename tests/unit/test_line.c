@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "gfreplica/line.h"
+#include "run_suite.h"
 #include "values_fixture.h"
 
 static char latin1[] = "latin1";
@@ -139,8 +140,6 @@ int main(void)
 {
     Suite *suite = suite_create("line");
     TCase *tc = tcase_create("line");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tc, line__escapes_wherever_the_byte_stands);
     tcase_add_test(tc, line__spells_out_what_a_string_would_change);
@@ -149,9 +148,5 @@ int main(void)
     tcase_add_test(tc, fits__needs_an_identity_and_known_types);
     tcase_add_test(tc, columns__pass_through_expressions_where_needed);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "gfreplica/literal.h"
+#include "run_suite.h"
 #include "values_fixture.h"
 
 static char latin1[] = "latin1", utf8[] = "utf8", utf16[] = "utf16", binary[] = "binary";
@@ -271,7 +272,6 @@ int main(void)
 {
     Suite *suite = suite_create("literal");
     TCase *tcase = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
 
     tcase_add_test(tcase, store__escapes_wherever_the_byte_stands);
     tcase_add_test(tcase, store__writes_each_kind_in_its_form);
@@ -286,9 +286,5 @@ int main(void)
     tcase_add_test(tcase, places__refuse_a_key_of_another_table);
     tcase_add_test(tcase, tuple__leaves_out_what_is_not_written);
     suite_add_tcase(suite, tcase);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

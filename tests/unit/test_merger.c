@@ -17,6 +17,7 @@
 #include "../../src/copier/merger.h"
 #include "../../src/copier/plan.h"
 #include "gfreplica/log.h"
+#include "run_suite.h"
 
 static const gf_slice none = {NULL, 0};
 
@@ -804,8 +805,6 @@ int main(void)
 {
     Suite *suite = suite_create("merger");
     TCase *alone = tcase_create("alone"), *threads = tcase_create("threads");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     gf_log_set_level(GF_LOG_WARN);
     tcase_add_test(alone, leave__drops_rows_whose_keys_passed_since_the_window_opened);
@@ -826,8 +825,5 @@ int main(void)
     tcase_set_timeout(threads, 120);
     suite_add_tcase(suite, alone);
     suite_add_tcase(suite, threads);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

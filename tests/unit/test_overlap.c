@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "../../src/target/overlap.h"
+#include "run_suite.h"
 
 /* A change with its claims; 0 ends them. */
 static void change(gf_batch *b, uint64_t first, uint64_t second, uint64_t third)
@@ -87,17 +88,11 @@ int main(void)
 {
     Suite *suite = suite_create("overlap");
     TCase *tc = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tc, overlap__holds_all_changes_of_a_row);
     tcase_add_test(tc, overlap__follows_unique_values_both_ways);
     tcase_add_test(tc, overlap__holds_what_has_no_claims);
     tcase_add_test(tc, overlap__follows_a_chain_that_leads_back);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

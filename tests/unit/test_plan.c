@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "../../src/copier/plan.h"
+#include "run_suite.h"
 
 static const gf_slice none = {NULL, 0};
 
@@ -241,8 +242,6 @@ int main(void)
 {
     Suite *suite = suite_create("plan");
     TCase *all = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_test(all, take__gives_each_range_once);
     tcase_add_test(all, take__gives_no_range_that_is_read_done_or_keyless);
@@ -255,8 +254,5 @@ int main(void)
     tcase_add_test(all, renew__ends_the_ranges_of_a_dropped_table);
     tcase_add_test(all, each__goes_in_the_order_of_adding);
     suite_add_tcase(suite, all);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

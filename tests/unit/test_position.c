@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "gfreplica/position.h"
+#include "run_suite.h"
 
 #define UUID_A "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 #define UUID_B "4f22ab58-71ca-11e1-9e33-c80aa9429562"
@@ -288,8 +289,6 @@ int main(void)
 {
     Suite *suite = suite_create("position");
     TCase *tc = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     ADD_EACH(tc, parse__gives_the_normal_form, readings);
     ADD_EACH(tc, parse__refuses_and_keeps_what_was_there, malformed);
@@ -303,8 +302,5 @@ int main(void)
     ADD_EACH(tc, cmp__orders_by_number_then_offset, orders);
     ADD_EACH(tc, position__survives_text, kept);
     suite_add_tcase(suite, tc);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -14,6 +14,7 @@
 
 #include "../../src/replica/relay.h"
 #include "gfreplica/log.h"
+#include "run_suite.h"
 
 #define UUID "5c2241a4-e7d7-11f1-aab8-02fc00000001"
 
@@ -705,8 +706,6 @@ int main(void)
         stop__ends_a_wait_for_room,
     };
     Suite *suite = suite_create("relay");
-    SRunner *runner;
-    int failed;
 
     gf_log_set_level(GF_LOG_ERROR);
     for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++) {
@@ -716,9 +715,5 @@ int main(void)
         tcase_add_loop_test(tc, tests[i], 0, FAMILIES);
         suite_add_tcase(suite, tc);
     }
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

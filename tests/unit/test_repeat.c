@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../../src/replica/statement.h"
+#include "run_suite.h"
 
 enum { UTF8MB4 = 45 };
 
@@ -139,15 +140,10 @@ int main(void)
 {
     Suite *suite = suite_create("repeat");
     TCase *tc = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_loop_test(tc, read__refuses_what_depends_on_more_than_the_text, 0, CASES);
     tcase_add_test(tc, read__tells_what_the_caller_has_to_look_at);
     tcase_add_loop_test(tc, read__takes_every_cut, 0, CASES);
     suite_add_tcase(suite, tc);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

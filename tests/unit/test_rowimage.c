@@ -4,6 +4,7 @@
 
 #include "gfreplica/copier.h"
 #include "gfreplica/decoder.h"
+#include "run_suite.h"
 #include "values_fixture.h"
 
 static char latin1[] = "latin1";
@@ -267,7 +268,6 @@ int main(void)
 {
     Suite *suite = suite_create("rowimage");
     TCase *tcase = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
 
     tcase_add_test(tcase, read__understands_or_refuses_every_form);
     tcase_add_test(tcase, read__leaves_out_what_is_not_present);
@@ -275,9 +275,5 @@ int main(void)
     tcase_add_test(tcase, text__gives_the_kinds_of_events);
     tcase_add_test(tcase, select__asks_for_what_text_would_lose);
     suite_add_tcase(suite, tcase);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

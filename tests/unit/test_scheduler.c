@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../../src/target/scheduler.h"
+#include "run_suite.h"
 
 static const gf_table safe = {.transactional = true}, unsafe = {.transactional = false};
 
@@ -535,8 +536,6 @@ int main(void)
 {
     Suite *suite = suite_create("scheduler");
     TCase *tc = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, scheduler__equals_serial_application_with_many_writers, 0, 4);
@@ -552,9 +551,5 @@ int main(void)
     tcase_add_test(tc, take_small__leaves_what_is_large_or_not_ready);
     tcase_add_test(tc, stop__is_no_failure);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }

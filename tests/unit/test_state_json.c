@@ -9,6 +9,7 @@
 #include "gfreplica/log.h"
 #include "gfreplica/state.h"
 #include "gfreplica/version.h"
+#include "run_suite.h"
 #include "unit/sample_state.h"
 
 static gf_error err;
@@ -419,8 +420,6 @@ int main(void)
 {
     Suite *suite = suite_create("state_json");
     TCase *tc = tcase_create("forms");
-    SRunner *runner;
-    int failed;
 
     tcase_add_checked_fixture(tc, setup, NULL);
     tcase_set_timeout(tc, 60);
@@ -441,9 +440,5 @@ int main(void)
     tcase_add_test(tc, import__survives_a_document_cut_anywhere);
     tcase_add_test(tc, schema_check__names_the_column_that_was_altered);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "../../src/replica/statement.h"
+#include "run_suite.h"
 
 enum { ANSI_QUOTES = 0x4, NO_BACKSLASH_ESCAPES = 0x100000, GBK = 28, UTF8MB4 = 45, LATIN1 = 8 };
 
@@ -138,14 +139,10 @@ int main(void)
 {
     Suite *suite = suite_create("statement");
     TCase *tc = tcase_create("all");
-    SRunner *runner = srunner_create(suite);
-    int failed, count = (int)(sizeof cases / sizeof cases[0]);
+    const int count = (int)(sizeof cases / sizeof cases[0]);
 
     tcase_add_loop_test(tc, scan__tells_kind_and_objects, 0, count);
     tcase_add_loop_test(tc, scan__takes_every_cut, 0, count);
     suite_add_tcase(suite, tc);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_status.c - status documents: for scripts written for Ghostferry, for ours, and for people. */
 #include "gfreplica/control.h"
+#include "run_suite.h"
 
 #include <check.h>
 #include <jansson.h>
@@ -418,8 +419,6 @@ int main(void)
 {
     Suite *suite = suite_create("status");
     TCase *tc = tcase_create("status");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, json__has_every_field_of_ghostferry_with_its_type);
@@ -438,8 +437,5 @@ int main(void)
     tcase_add_test(tc, text__advises_by_stage);
     tcase_add_test(tc, text__is_bounded_however_many_tables);
     suite_add_tcase(suite, tc);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "catalog_fixture.h"
+#include "run_suite.h"
 
 static gf_table *sample(const char *engine)
 {
@@ -236,8 +237,6 @@ int main(void)
 {
     Suite *s = suite_create("table");
     TCase *tc = tcase_create("table");
-    SRunner *r = srunner_create(s);
-    int failed;
 
     tcase_add_test(tc, finish__quotes_names_and_leaves_generated_columns_unwritten);
     tcase_add_test(tc, finish__takes_only_known_engines_for_transactional);
@@ -249,8 +248,5 @@ int main(void)
     tcase_add_test(tc, catalog__lists_in_order_of_names);
     tcase_add_test(tc, catalog__serves_readers_while_definitions_are_replaced);
     suite_add_tcase(s, tc);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(s);
 }

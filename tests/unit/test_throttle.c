@@ -2,6 +2,7 @@
 #include <check.h>
 
 #include "../../src/copier/throttle.h"
+#include "run_suite.h"
 
 enum { LIMIT = 4, OURS = 2 };
 
@@ -65,17 +66,11 @@ int main(void)
 {
     Suite *suite = suite_create("throttle");
     TCase *tc = tcase_create("all");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tc, throttle__never_asks_without_a_limit);
     tcase_add_test(tc, throttle__asks_ten_times_a_second_whoever_comes);
     tcase_add_test(tc, throttle__does_not_count_our_own_sessions);
     tcase_add_test(tc, throttle__lets_one_read_and_rest_while_the_source_is_busy);
     suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return run_suite(suite);
 }
