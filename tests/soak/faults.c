@@ -123,6 +123,8 @@ static void flip_read_only(soak_round *r)
 {
     const char *variable = r->mariadb ? "read_only" : "super_read_only";
 
+    if (r->runs == 1 && !h_wait_log(r->run, "stage copying", 30)) /* before that it is refused, and rightly */
+        return;
     h_sql(r->target, "SET GLOBAL %s=ON", variable);
     h_sleep(seconds(r, 300, 5000));
     h_sql(r->target, "SET GLOBAL read_only=OFF"); /* MySQL's super_read_only goes with it */
