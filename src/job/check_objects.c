@@ -12,23 +12,51 @@
 
 /* ---- which there are ---- */
 
-/* found: the objects of each selected database. What is not seen may be there all the same. */
-static bool list_objects(gf_check_usages *found, gf_check_names *packages, gf_check *c, gf_error *err)
+typedef struct {
+    gf_check_usages databases; /* and the objects of each */
+    gf_check_usages objects;   /* "view db.name" */
+    gf_check_names packages;
+} objects;
+
+static void free_objects(objects *o)
 {
-    static const char sql[] =
-        "SELECT ROUTINE_SCHEMA, ROUTINE_NAME, ROUTINE_TYPE='PACKAGE' FROM information_schema.ROUTINES "
-        "UNION ALL SELECT TRIGGER_SCHEMA, TRIGGER_NAME, 0 FROM information_schema.TRIGGERS "
-        "UNION ALL SELECT EVENT_SCHEMA, EVENT_NAME, 0 FROM information_schema.EVENTS "
-        "UNION ALL SELECT TABLE_SCHEMA, TABLE_NAME, 0 FROM information_schema.VIEWS";
-    MYSQL_RES *res = gf_server_query(c->source, "list views, triggers, routines and events", err, "%s", sql);
+    gf_check_usages_free(&o->databases);
+    gf_check_usages_free(&o->objects);
+    gf_check_names_free(&o->packages);
+}
+
+/* Kind, database, name, text; a trigger's table. */
+static const char list[] =
+    "SELECT LOWER(ROUTINE_TYPE), ROUTINE_SCHEMA, ROUTINE_NAME, ROUTINE_DEFINITION, NULL FROM information_schema.ROUTINES "
+    "UNION ALL SELECT 'trigger', TRIGGER_SCHEMA, TRIGGER_NAME, ACTION_STATEMENT, EVENT_OBJECT_TABLE "
+    "FROM information_schema.TRIGGERS "
+    "UNION ALL SELECT 'event', EVENT_SCHEMA, EVENT_NAME, EVENT_DEFINITION, NULL FROM information_schema.EVENTS "
+    "UNION ALL SELECT 'view', TABLE_SCHEMA, TABLE_NAME, VIEW_DEFINITION, NULL FROM information_schema.VIEWS";
+
+static bool is_selected(const gf_check *c, MYSQL_ROW row)
+{
+    const gf_filter *f = &c->config->filter;
+
+    return gf_filter_db(f, row[1]) && (row[4] == NULL || gf_filter_table(f, row[1], row[4]));
+}
+
+/* What is not seen may be there all the same. */
+static bool list_objects(objects *o, gf_check *c, MYSQL *server, gf_error *err)
+{
+    MYSQL_RES *res = gf_server_query(server, "list views, triggers, routines and events", err, "%s", list);
     MYSQL_ROW row;
 
     while (res != NULL && (row = mysql_fetch_row(res)) != NULL) {
-        if (!gf_filter_db(&c->config->filter, row[0]))
+        char *name;
+
+        if (!is_selected(c, row))
             continue;
-        gf_check_use(found, row[0], row[1]);
-        if (strcmp(row[2], "1") == 0)
-            gf_check_name(packages, row[1]);
+        name = gf_asprintf("%s %s.%s", row[0], row[1], row[2]);
+        gf_check_use(&o->databases, row[1], row[2]);
+        gf_check_use(&o->objects, name, row[1]);
+        if (strcmp(row[0], "package") == 0)
+            gf_check_name(&o->packages, row[2]);
+        free(name);
     }
     mysql_free_result(res);
     return res != NULL;
@@ -145,6 +173,162 @@ static void check_packages(gf_check *c, gf_check_names *packages)
                          gf_check_names_text(packages));
 }
 
+/* Both families say in a view's comment what is wrong with it, MariaDB when it has to open it (TABLE_ROWS). */
+static bool check_broken(gf_check *c, gf_error *err)
+{
+    MYSQL_RES *res =
+        gf_server_query(c->source, "look for broken views", err,
+                        "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_COMMENT, TABLE_ROWS FROM information_schema.TABLES "
+                        "WHERE TABLE_TYPE='VIEW' AND TABLE_COMMENT<>'VIEW'");
+    MYSQL_ROW row;
+
+    while (res != NULL && (row = mysql_fetch_row(res)) != NULL)
+        if (gf_filter_db(&c->config->filter, row[0]))
+            gf_check_problem(c,
+                             "source: view %s.%s is broken there, and can't be made on the target: %s: mend or drop it",
+                             row[0], row[1], row[2]);
+    mysql_free_result(res);
+    return res != NULL;
+}
+
+/* What is there is kept, so that a resumed cutover does not fail over what it has made. */
+static bool check_existing(gf_check *c, const objects *source, gf_error *err)
+{
+    objects target = {0};
+    gf_check_names both = {0};
+    bool ok = list_objects(&target, c, c->target, err);
+
+    for (size_t i = 0; ok && i < source->objects.count; i++)
+        if (gf_check_used(&target.objects, source->objects.items[i].name) != NULL)
+            gf_check_name(&both, source->objects.items[i].name);
+    if (both.count > 0)
+        gf_check_warning(
+            c,
+            "target: it has objects by the names of some that --create-objects should create, and they are "
+            "kept as they are: %s: drop them there to have the source's",
+            gf_check_names_text(&both));
+    gf_check_names_free(&both);
+    free_objects(&target);
+    return ok;
+}
+
+static bool check_view_name(gf_check *c, const char *db, const char *name, gf_error *err)
+{
+    gf_buf where = {0};
+    char *type = NULL;
+    bool ok;
+
+    gf_buf_str(&where, "TABLE_SCHEMA=");
+    gf_buf_quote(&where, db, strlen(db));
+    gf_buf_str(&where, " AND TABLE_NAME=");
+    gf_buf_quote(&where, name, strlen(name));
+    ok = gf_server_scalar(&type, c->target, "look for a view's name", err,
+                          "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE %s", gf_buf_cstr(&where));
+    if (ok && type != NULL && strcmp(type, "VIEW") != 0)
+        gf_check_problem(c, "target: %s.%s is there already and is no view (%s): drop it", db, name, type);
+    free(type);
+    gf_buf_free(&where);
+    return ok;
+}
+
+/* ---- texts ---- */
+
+/* Databases that the target may not have, or not by that name. */
+static bool list_others(gf_check_usages *others, gf_check *c, gf_error *err)
+{
+    static const char sql[] = "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN ('mysql', "
+                              "'information_schema', 'performance_schema', 'sys')";
+    MYSQL_RES *res = gf_server_query(c->source, "list databases", err, "%s", sql);
+    MYSQL_ROW row;
+
+    while (res != NULL && (row = mysql_fetch_row(res)) != NULL) {
+        const gf_filter *f = &c->config->filter;
+
+        if (!gf_filter_db(f, row[0]) || strcmp(gf_filter_target_db(f, row[0]), row[0]) != 0)
+            gf_check_use(others, row[0], "");
+    }
+    mysql_free_result(res);
+    return res != NULL;
+}
+
+static bool is_word(char c)
+{
+    return c == '_' || c == '$' || (c & 0x80) != 0 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+           (c >= 'A' && c <= 'Z');
+}
+
+/* "db.", quoted or not, and not at the end of a longer name. It may be an alias or a word in a string. */
+static bool names(const char *text, const char *db)
+{
+    size_t len = strlen(db);
+
+    for (const char *at = text; (at = strcasestr(at, db)) != NULL; at++) {
+        const char *behind = at + len;
+
+        if (*behind == '`' || *behind == '"')
+            behind++;
+        if (*behind == '.' && (at == text || !is_word(at[-1])))
+            return true;
+    }
+    return false;
+}
+
+static void look_into(gf_check_names *out, const gf_check_usages *others, MYSQL_ROW row)
+{
+    for (size_t i = 0; i < others->count; i++) {
+        char *name;
+
+        if (!names(row[3], others->items[i].name))
+            continue;
+        name = gf_asprintf("%s %s.%s (%s)", row[0], row[1], row[2], others->items[i].name);
+        gf_check_name(out, name);
+        free(name);
+    }
+}
+
+static bool check_texts(gf_check *c, const gf_check_usages *others, gf_error *err)
+{
+    MYSQL_RES *res = gf_server_query(c->source, "read views, triggers, routines and events", err, "%s", list);
+    gf_check_names naming = {0};
+    bool ok = res != NULL;
+    MYSQL_ROW row;
+
+    while (ok && (row = mysql_fetch_row(res)) != NULL) {
+        if (!is_selected(c, row))
+            continue;
+        if (row[3] != NULL)
+            look_into(&naming, others, row);
+        if (strcmp(row[0], "view") == 0)
+            ok = check_view_name(c, row[1], row[2], err);
+    }
+    mysql_free_result(res);
+    if (naming.count > 0)
+        gf_check_warning(
+            c,
+            "source: objects seem to name databases that are not moved, or not by that name: %s: the target "
+            "has to have what they need, and its user the right to it, or their creation or use fails there",
+            gf_check_names_text(&naming));
+    gf_check_names_free(&naming);
+    return ok;
+}
+
+static bool check_what_they_name(gf_check *c, gf_error *err)
+{
+    gf_check_usages others = {0};
+    bool ok = list_others(&others, c, err) && check_texts(c, &others, err);
+
+    gf_check_usages_free(&others);
+    return ok;
+}
+
+static void check_families(gf_check *c, const objects *o)
+{
+    if (o->objects.count > 0 && c->source_info->flavor != c->target_info->flavor)
+        gf_check_warning(
+            c, "source and target are of different families: views, triggers, routines and events are not "
+               "translated, and what the target does not understand fails at the cutover: try them there before");
+}
+
 /* The defaults of databases that are made for their objects' sake; those of tables are looked at anyway. */
 static bool check_defaults(gf_check *c, const gf_check_usages *found, gf_error *err)
 {
@@ -159,20 +343,23 @@ static bool check_defaults(gf_check *c, const gf_check_usages *found, gf_error *
     return ok;
 }
 
+static bool check_all(gf_check *c, objects *o, gf_error *err)
+{
+    if (!list_objects(o, c, c->source, err) || !check_grants(c, &o->databases, err) ||
+        !check_defaults(c, &o->databases, err) || !check_broken(c, err) || !check_what_they_name(c, err) ||
+        (!c->begun && !check_existing(c, o, err)))
+        return false;
+    check_renamed(c, &o->databases);
+    check_packages(c, &o->packages);
+    check_families(c, o);
+    return gf_check_definers(c, err) && gf_check_sessions(c, err);
+}
+
 bool gf_check_objects(gf_check *c, gf_error *err)
 {
-    gf_check_usages found = {0};
-    gf_check_names packages = {0};
-    bool ok;
+    objects o = {0};
+    bool ok = !c->config->create_objects || check_all(c, &o, err);
 
-    if (!c->config->create_objects)
-        return true;
-    ok = list_objects(&found, &packages, c, err) && check_grants(c, &found, err) && check_defaults(c, &found, err);
-    if (ok) {
-        check_renamed(c, &found);
-        check_packages(c, &packages);
-    }
-    gf_check_usages_free(&found);
-    gf_check_names_free(&packages);
-    return ok && gf_check_definers(c, err) && gf_check_sessions(c, err);
+    free_objects(&o);
+    return ok;
 }

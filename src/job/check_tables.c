@@ -56,11 +56,12 @@ static void check_documents(gf_check *c)
         }
     }
     if (columns.count > 0)
-        gf_check_warning(c,
-                         "source: JSON columns %s: documents arrive printing alike, but what JSON text does not tell apart "
-                         "may have another JSON_TYPE inside: a date or binary string is a string then, an unsigned "
-                         "integer an integer, a decimal a double",
-                         gf_check_names_text(&columns));
+        gf_check_warning(
+            c,
+            "source: JSON columns %s: documents arrive printing alike, but what JSON text does not tell apart "
+            "may have another JSON_TYPE inside: a date or binary string is a string then, an unsigned "
+            "integer an integer, a decimal a double",
+            gf_check_names_text(&columns));
     gf_check_names_free(&columns);
 }
 

@@ -220,11 +220,31 @@ static bool raise_counters(gf_job *j, gf_error *err)
     return ok;
 }
 
+/* A kill in here leaves the marker's word for it: whoever goes on takes back what acts. */
+static bool create_objects(gf_job *j, gf_error *err)
+{
+    gf_error late;
+
+    if (j->marker != NULL && !gf_marker_stage(j->marker, j->target, GF_MARKER_OBJECTS, err))
+        return false;
+    if (gf_objects_create(j->source, j->target, j->config, err))
+        return true;
+    if (!gf_cutover_take_back(j, &late))
+        gf_log_error("%s", late.text);
+    return false;
+}
+
+bool gf_cutover_take_back(gf_job *j, gf_error *err)
+{
+    return gf_objects_retract(j->source, j->target, j->config, err) &&
+           (j->marker == NULL || gf_marker_stage(j->marker, j->target, gf_stage_name(GF_STAGE_COPYING), err));
+}
+
 static bool finish_objects(gf_job *j, gf_error *err)
 {
     gf_buf_reset(&j->left_out);
     if (j->config->create_objects)
-        return gf_objects_create(j->source, j->target, j->config, err);
+        return create_objects(j, err);
     return gf_objects_list(&j->left_out, j->source, &j->config->filter, err);
 }
 

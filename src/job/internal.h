@@ -154,9 +154,11 @@ GF_MUST_CHECK bool gf_pipeline_run(gf_job *j, gf_error *err); /* true: the job i
 /* ---- cutover.c ---- */
 GF_MUST_CHECK bool gf_cutover_step(struct pipeline *p, bool *done, gf_error *err);
 GF_MUST_CHECK bool gf_cutover_finish(gf_job *j, gf_error *err); /* after the pipeline */
+/* A cutover that has begun to create triggers and events is not the last one: they are dropped, both links are up. */
+GF_MUST_CHECK bool gf_cutover_take_back(gf_job *j, gf_error *err);
 
 /* ---- durable.c ---- */
-/* After the last commit: returns when a crash of the target loses nothing of it any more, or says that it may. */
+/* After the last commit: true when a crash of the target loses nothing of it any more. CONFIG when it keeps nothing safe. */
 GF_MUST_CHECK bool gf_durable_wait(gf_job *j, gf_error *err);
 
 /* ---- progress.c ---- */

@@ -7,6 +7,7 @@
  * Each is made in a session as its author's was, the way of mysqldump: the session decides what the text means (sql_mode,
  * character sets, an event's time zone) and is kept with it.
  * A view may need another view or a function, so what fails is tried again as long as something else succeeds.
+ * Triggers and events are taken back when a cutover that has made them is not the last one.
  */
 #include "objects.h"
 
@@ -18,27 +19,28 @@
 
 static const struct kind {
     const char *name;   /* as in CREATE and SHOW CREATE */
-    const char *list;   /* names of one database, given quoted */
+    const char *list;   /* names of one database, given quoted, and whose table's they are */
     const char *order;  /* behind it */
     const char *column; /* of SHOW CREATE that holds the statement */
+    bool acts;          /* it changes rows by itself: the very last to be made */
 } kinds[] = {
     {"FUNCTION",
-     "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE='FUNCTION' AND ROUTINE_SCHEMA=", "",
-     "Create Function"},
+     "SELECT ROUTINE_NAME, NULL FROM information_schema.ROUTINES WHERE ROUTINE_TYPE='FUNCTION' AND ROUTINE_SCHEMA=", "",
+     "Create Function", false},
     {"PROCEDURE",
-     "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE='PROCEDURE' AND ROUTINE_SCHEMA=", "",
-     "Create Procedure"},
+     "SELECT ROUTINE_NAME, NULL FROM information_schema.ROUTINES WHERE ROUTINE_TYPE='PROCEDURE' AND ROUTINE_SCHEMA=",
+     "", "Create Procedure", false},
     {"PACKAGE", /* of MariaDB; before its body */
-     "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE='PACKAGE' AND ROUTINE_SCHEMA=", "",
-     "Create Package"},
+     "SELECT ROUTINE_NAME, NULL FROM information_schema.ROUTINES WHERE ROUTINE_TYPE='PACKAGE' AND ROUTINE_SCHEMA=", "",
+     "Create Package", false},
     {"PACKAGE BODY",
-     "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_TYPE='PACKAGE BODY' AND ROUTINE_SCHEMA=", "",
-     "Create Package Body"},
-    {"VIEW", "SELECT TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA=", "", "Create View"},
-    {"TRIGGER", "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=",
+     "SELECT ROUTINE_NAME, NULL FROM information_schema.ROUTINES WHERE ROUTINE_TYPE='PACKAGE BODY' AND ROUTINE_SCHEMA=",
+     "", "Create Package Body", false},
+    {"VIEW", "SELECT TABLE_NAME, NULL FROM information_schema.VIEWS WHERE TABLE_SCHEMA=", "", "Create View", false},
+    {"TRIGGER", "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=",
      " ORDER BY ACTION_ORDER", /* several of one kind on one table run in the order of their creation */
-     "SQL Original Statement"},
-    {"EVENT", "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA=", "", "Create Event"},
+     "SQL Original Statement", true},
+    {"EVENT", "SELECT EVENT_NAME, NULL FROM information_schema.EVENTS WHERE EVENT_SCHEMA=", "", "Create Event", true},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
@@ -69,20 +71,23 @@ static void add(struct objects *o, const struct kind *kind, const char *db, cons
     o->items[o->count++] = (struct object){.kind = kind, .db = gf_strdup(db), .name = gf_strdup(name)};
 }
 
-static bool list_one(struct objects *o, MYSQL *source, const struct kind *kind, const char *db, gf_error *err)
+/* Triggers of tables that are not moved stay with them. */
+static bool list_one(struct objects *o, MYSQL *server, const gf_filter *f, const struct kind *kind, const char *db,
+                     gf_error *err)
 {
     gf_buf quoted = {0};
     MYSQL_RES *res;
     MYSQL_ROW row;
 
     gf_buf_quote(&quoted, db, strlen(db));
-    res = gf_server_query(source, "list views, triggers, routines and events", err, "%s%s%s", kind->list,
+    res = gf_server_query(server, "list views, triggers, routines and events", err, "%s%s%s", kind->list,
                           gf_buf_cstr(&quoted), kind->order);
     gf_buf_free(&quoted);
     if (res == NULL)
         return false;
     while ((row = mysql_fetch_row(res)) != NULL)
-        add(o, kind, db, row[0]);
+        if (row[1] == NULL || gf_filter_table(f, db, row[1]))
+            add(o, kind, db, row[0]);
     mysql_free_result(res);
     return true;
 }
@@ -96,7 +101,7 @@ static bool list_all(struct objects *o, MYSQL *source, const gf_filter *f, gf_er
 
     while (ok && (row = mysql_fetch_row(res)) != NULL) {
         for (int k = 0; ok && k < KINDS && gf_filter_db(f, row[0]); k++)
-            ok = list_one(o, source, &kinds[k], row[0], err);
+            ok = list_one(o, source, f, &kinds[k], row[0], err);
     }
     mysql_free_result(res);
     return ok;
@@ -419,12 +424,12 @@ static bool settle_collations(const struct objects *o, MYSQL *source, MYSQL *tar
     return true;
 }
 
-static bool there_already(struct object *o, MYSQL *target)
+static bool there_already(const struct object *o, MYSQL *target, const gf_filter *f)
 {
     struct objects there = {0};
     bool found = false;
 
-    if (list_one(&there, target, o->kind, o->db, NULL)) {
+    if (list_one(&there, target, f, o->kind, o->db, NULL)) {
         for (size_t i = 0; i < there.count && !found; i++)
             found = strcmp(there.items[i].name, o->name) == 0;
     }
@@ -432,47 +437,108 @@ static bool there_already(struct object *o, MYSQL *target)
     return found;
 }
 
-static unsigned create_round(struct objects *o, MYSQL *source, MYSQL *target, const gf_config *config)
+static unsigned create_round(struct objects *o, bool acting, MYSQL *source, MYSQL *target, const gf_config *config)
 {
     unsigned created = 0;
 
     for (size_t i = 0; i < o->count; i++) {
         struct object *item = &o->items[i];
 
-        if (item->created)
+        if (item->created || item->kind->acts != acting)
             continue;
         if (strcmp(gf_filter_target_db(&config->filter, item->db), item->db) != 0)
             gf_fail(&item->failure, GF_ERR_CONFIG, "its database is renamed, its text may name the old one");
-        else if (there_already(item, target) || create_one(item, source, target, config, &item->failure))
+        else if (there_already(item, target, &config->filter) ||
+                 create_one(item, source, target, config, &item->failure))
             item->created = true;
         created += item->created;
     }
     return created;
 }
 
+/* How many of them are not made. */
+static size_t create_kinds(struct objects *o, bool acting, MYSQL *source, MYSQL *target, const gf_config *config)
+{
+    size_t left = 0;
+
+    while (create_round(o, acting, source, target, config) > 0)
+        continue;
+    for (size_t i = 0; i < o->count; i++) {
+        if (o->items[i].created || o->items[i].kind->acts != acting)
+            continue;
+        left++;
+        gf_log_error("%s %s.%s was not created: %s", o->items[i].kind->name, o->items[i].db, o->items[i].name,
+                     o->items[i].failure.text);
+    }
+    return left;
+}
+
+/* Triggers and events come last, and only when all else is there: should the job have to go on, they would write. */
 bool gf_objects_create(MYSQL *source, MYSQL *target, const gf_config *config, gf_error *err)
 {
     struct objects o = {0};
-    size_t left = 0;
+    size_t left;
 
     if (!list_all(&o, source, &config->filter, err) || !settle_collations(&o, source, target, config, err) ||
         !gf_server_exec(target, "remember the session", err, "SET @gfreplica_sql_mode=@@SESSION.sql_mode")) {
         free_objects(&o);
         return false;
     }
-    while (create_round(&o, source, target, config) > 0)
-        continue;
-    for (size_t i = 0; i < o.count; i++) {
-        if (o.items[i].created)
-            continue;
-        left++;
-        gf_log_error("%s %s.%s was not created: %s", o.items[i].kind->name, o.items[i].db, o.items[i].name,
-                     o.items[i].failure.text);
-    }
+    left = create_kinds(&o, false, source, target, config);
+    if (left == 0)
+        left = create_kinds(&o, true, source, target, config);
     free_objects(&o);
-    return left == 0 || gf_fail(err, GF_ERR_CONFIG,
-                                "%zu views, triggers, routines or events could not be created, "
-                                "listed above: mend that and run the same command, or create them "
-                                "by hand, look at the database's collation, and run it without --create-objects",
-                                left);
+    return left == 0 ||
+           gf_fail(err, GF_ERR_CONFIG,
+                   "%zu views, triggers, routines or events could not be created, listed above: mend that and run the "
+                   "same command, or run it without --create-objects and create by hand what is missing, triggers and "
+                   "events too",
+                   left);
+}
+
+/* ---- taking them back ---- */
+
+static bool is_of(const struct objects *o, const struct object *wanted)
+{
+    for (size_t i = 0; i < o->count; i++)
+        if (o->items[i].kind == wanted->kind && strcmp(o->items[i].db, wanted->db) == 0 &&
+            strcmp(o->items[i].name, wanted->name) == 0)
+            return true;
+    return false;
+}
+
+static bool drop(const struct object *o, MYSQL *target, gf_error *err)
+{
+    gf_buf db = {0}, name = {0};
+    bool ok;
+
+    gf_buf_ident(&db, o->db);
+    gf_buf_ident(&name, o->name);
+    ok = gf_server_exec(target, "drop what must not act yet", err, "DROP %s IF EXISTS %s.%s", o->kind->name,
+                        gf_buf_cstr(&db), gf_buf_cstr(&name));
+    if (ok)
+        gf_log_info("the target's %s %s.%s is dropped until the next cutover: it would change rows once more",
+                    o->kind->name, o->db, o->name);
+    gf_buf_free(&db);
+    gf_buf_free(&name);
+    return ok;
+}
+
+/* Of the target's, the triggers of moved tables are ours whatever the source has by now: no start lets others in. */
+static bool is_ours(const struct objects *source_has, const struct object *o, const gf_config *config)
+{
+    return is_of(source_has, o) || (strcmp(o->kind->name, "TRIGGER") == 0 && !config->allow_existing);
+}
+
+bool gf_objects_retract(MYSQL *source, MYSQL *target, const gf_config *config, gf_error *err)
+{
+    struct objects here = {0}, there = {0};
+    bool ok = list_all(&here, source, &config->filter, err) && list_all(&there, target, &config->filter, err);
+
+    for (size_t i = 0; ok && i < there.count; i++)
+        if (there.items[i].kind->acts && is_ours(&here, &there.items[i], config))
+            ok = drop(&there.items[i], target, err);
+    free_objects(&here);
+    free_objects(&there);
+    return ok;
 }

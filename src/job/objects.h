@@ -22,5 +22,7 @@ GF_MUST_CHECK bool gf_objects_session(MYSQL *target, const gf_objects_author *a,
 /* Creates all that are not there yet, with their own sql_mode, character sets, time zone and definer. CONFIG error when some
    could not be created; each is logged with its reason. */
 GF_MUST_CHECK bool gf_objects_create(MYSQL *source, MYSQL *target, const gf_config *config, gf_error *err);
+/* Drops the triggers and events that gf_objects_create has made: rows are going to be written again. */
+GF_MUST_CHECK bool gf_objects_retract(MYSQL *source, MYSQL *target, const gf_config *config, gf_error *err);
 
 #endif

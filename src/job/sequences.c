@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "databases.h"
+#include "gfreplica/log.h"
 
 /* One sequence, under both its names. */
 typedef struct {
@@ -91,24 +92,43 @@ static MYSQL_ROW only_row(MYSQL_RES *res, gf_error *err)
     return NULL;
 }
 
+/* A table of that name is told now, not at the cutover. */
+static bool make_once(both *b, sequence *s, const char *definition, gf_error *err)
+{
+    char *there = NULL;
+    bool ok = gf_server_exec(b->target, "create it", err, "CREATE SEQUENCE IF NOT EXISTS %s%s",
+                             gf_buf_cstr(&s->target_sql), definition) &&
+              gf_server_scalar(&there, b->target, "look at the target's", err, "SELECT next_not_cached_value FROM %s",
+                               gf_buf_cstr(&s->target_sql));
+
+    free(there);
+    return ok;
+}
+
+/* A sequence's one row is not written with its definition: a target that crashed in between has one without. */
+static bool make(both *b, sequence *s, const char *definition, gf_error *err)
+{
+    enum { ER_KEY_NOT_FOUND = 1032 };
+
+    if (make_once(b, s, definition, err))
+        return true;
+    if (mysql_errno(b->target) != ER_KEY_NOT_FOUND)
+        return false;
+    gf_log_warn("the target's sequence %s has lost its row in a crash: it is made anew", gf_buf_cstr(&s->target_sql));
+    return gf_server_exec(b->target, "drop it", err, "DROP SEQUENCE %s", gf_buf_cstr(&s->target_sql)) &&
+           make_once(b, s, definition, err);
+}
+
 /* The definition behind the name: "CREATE SEQUENCE `name` start with 1 ..." */
 static bool create_as(both *b, sequence *s, const char *text, gf_error *err)
 {
     const char *head = strchr(text, '`'), *end = head == NULL ? NULL : head + 1;
-    char *there = NULL;
-    bool ok;
 
     while (end != NULL && *end != '\0' && (*end != '`' || end[1] == '`'))
         end += *end == '`' ? 2 : 1;
     if (end == NULL || *end == '\0')
         return gf_fail(err, GF_ERR_DATA, "SHOW CREATE SEQUENCE gave an unknown form: %.200s", text);
-    ok = gf_server_exec(b->target, "create it", err, "CREATE SEQUENCE IF NOT EXISTS %s%s", gf_buf_cstr(&s->target_sql),
-                        end + 1) &&
-         /* a table of that name is told now, not at the cutover */
-         gf_server_scalar(&there, b->target, "look at the target's", err, "SELECT next_not_cached_value FROM %s",
-                          gf_buf_cstr(&s->target_sql));
-    free(there);
-    return ok;
+    return make(b, s, end + 1, err);
 }
 
 static bool create(void *ctx, sequence *s, gf_error *err)

@@ -205,8 +205,9 @@ static bool find_user(struct user *u, MYSQL *source, const gf_server_info *info,
         return false;
     row = other_user(list, id, our_uuid);
     if (row != NULL)
-        snprintf(u->who, sizeof u->who, "host '%.120s', port %.20s", row[1] == NULL ? "" : row[1],
-                 row[2] == NULL ? "0" : row[2]);
+        snprintf(u->who, sizeof u->who, "host '%.100s', port %.20s%s%.40s", row[1] == NULL ? "" : row[1],
+                 row[2] == NULL ? "0" : row[2], mysql_num_fields(list) > 4 && row[4] != NULL ? ", UUID " : "",
+                 mysql_num_fields(list) > 4 && row[4] != NULL ? row[4] : "");
     mysql_free_result(list);
     return true;
 }

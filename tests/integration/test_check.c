@@ -569,6 +569,34 @@ START_TEST(check__names_the_objects_that_can_not_be_made)
 }
 END_TEST
 
+/* Of one family as well. */
+START_TEST(check__tells_of_objects_that_are_broken_there_already_or_name_others)
+{
+    fixture *f = fixture_for(_i, "objhere");
+
+    h_sql(
+        sources[_i],
+        "CREATE DATABASE elsewhere; CREATE TABLE elsewhere.e (a INT); CREATE DATABASE objhere; USE objhere; CREATE TABLE t "
+        "(a INT PRIMARY KEY); CREATE TABLE gone (a INT); CREATE VIEW broken AS SELECT a FROM gone; DROP TABLE gone;"
+        "CREATE VIEW naming AS SELECT a FROM elsewhere.e; CREATE TRIGGER writes AFTER INSERT ON t FOR EACH ROW INSERT INTO "
+        "elsewhere.e VALUES (1); CREATE PROCEDURE p() SELECT 'nowhere.elsewhere', 1; CREATE VIEW same AS SELECT 1; CREATE "
+        "VIEW istable AS SELECT 1");
+    h_sql(targets[_i],
+          "CREATE DATABASE objhere; USE objhere; CREATE PROCEDURE p() SELECT 2; CREATE TABLE istable (a INT)");
+    f->config.target = (gf_server_config){
+        .role = "target", .host = f->target.host, .port = f->target.port, .user = f->target.user, .connect_timeout = 9};
+    f->config.create_objects = true;
+    run(f);
+    assert_problem(f, "view objhere.broken is broken there");
+    assert_problem(f, "objhere.istable is there already and is no view (BASE TABLE)");
+    assert_warning(f, "kept as they are: procedure objhere.p:");
+    assert_warning(f, "trigger objhere.writes (elsewhere)");
+    assert_warning(f, "view objhere.naming (elsewhere)");
+    ck_assert_ptr_null(strstr(gf_buf_cstr(&f->report.warnings), "procedure objhere.p (elsewhere)"));
+    done(f);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("check");
@@ -598,6 +626,7 @@ int main(void)
     tcase_add_loop_test(tc, check__refuses_renames_that_collide, 0, 2);
     tcase_add_loop_test(tc, check__names_what_the_other_family_lacks, 0, 2);
     tcase_add_loop_test(tc, check__names_the_objects_that_can_not_be_made, 0, 2);
+    tcase_add_loop_test(tc, check__tells_of_objects_that_are_broken_there_already_or_name_others, 0, 2);
     suite_add_tcase(s, tc);
     return run_suite(s);
 }

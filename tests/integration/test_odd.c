@@ -542,6 +542,68 @@ START_TEST(odd__objects_of_a_database_without_tables)
 }
 END_TEST
 
+static long long acting(scene *s, h_server *server)
+{
+    return h_number(server,
+                    "SELECT (SELECT COUNT(*) FROM information_schema.triggers WHERE trigger_schema='%s') + "
+                    "(SELECT COUNT(*) FROM information_schema.events WHERE event_schema='%s') * 10",
+                    s->db, s->db);
+}
+
+static void write_to_triggers(scene *s)
+{
+    h_sql(s->source, "INSERT INTO %s.t (v) VALUES ('a'), ('b'); UPDATE %s.t SET v = 'c' WHERE id = 1", s->db, s->db);
+}
+
+/* Triggers and events that are made at a cutover which fails, or is killed, would act on what is applied afterwards. */
+START_TEST(odd__triggers_do_not_outlive_a_cutover_that_fails)
+{
+    scene s = begin_scene(_i, "acting", "{\"CreateObjects\": true}");
+    h_run *run;
+
+    h_sql(s.source,
+          "USE %s; CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(20)); CREATE TABLE audit (id INT "
+          "AUTO_INCREMENT PRIMARY KEY, w VARCHAR(20)); CREATE TRIGGER tb BEFORE INSERT ON t FOR EACH ROW SET NEW.v = "
+          "CONCAT(NEW.v, '!'); CREATE TRIGGER ta AFTER INSERT ON t FOR EACH ROW INSERT INTO audit (w) VALUES (NEW.v);"
+          "CREATE EVENT ev ON SCHEDULE EVERY 1 DAY DO INSERT INTO t (v) VALUES ('event')",
+          s.db);
+    write_to_triggers(&s);
+    run = h_start(s.conf);
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    h_sql(s.source, "USE mysql; INSERT INTO time_zone (Time_zone_id) VALUES (98); INSERT INTO time_zone_name VALUES "
+                    "('Test/Acting', 98); INSERT INTO time_zone_transition_type VALUES (98, 0, 7200, 0, 'T')");
+    h_sql(s.source,
+          "SET time_zone='Test/Acting'; CREATE EVENT %s.zoned ON SCHEDULE EVERY 1 DAY DO DO 1; SET time_zone=DEFAULT",
+          s.db);
+    ck_assert_int_eq(h_exec(NULL, NULL, 20, "cutover", "--checkpoint-dir", s.dir), 0);
+    ends_with(run, 4, FOREVER);
+    ck_assert(h_wait_log(run, "zoned was not created", 1));
+    ck_assert_int_eq(acting(&s, s.target), 0);
+    h_run_free(run);
+
+    /* The applications have gone back to the source. */
+    write_to_triggers(&s);
+    h_sql(s.source, "DROP EVENT %s.zoned", s.db);
+    run = h_start(s.conf);
+    cut_over(&s, run);
+    ck_assert_int_eq(acting(&s, s.target), 12);
+    h_run_free(run);
+
+    /* As a kill before the last commit leaves it. */
+    h_sql(s.target, "UPDATE _gfreplica.job SET stage='objects' WHERE job='%s'", s.db);
+    remove_folder(s.dir);
+    h_sql(s.source, "DROP TRIGGER %s.ta", s.db);
+    write_to_triggers(&s);
+    run = h_start(s.conf);
+    ck_assert(h_wait_log(run, "stage streaming", FOREVER));
+    ck_assert_int_eq(acting(&s, s.target), 0);
+    cut_over(&s, run);
+    ck_assert_int_eq(acting(&s, s.target), 11);
+    h_run_free(run);
+    end_scene(&s);
+}
+END_TEST
+
 static long long next_value(h_server *server, scene *s, const char *sequence)
 {
     return h_number(server, "SELECT NEXTVAL(%s.`%s`)", s->db, sequence);
@@ -638,6 +700,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, odd__views_triggers_routines_events_are_left_out_or_created, 0, FAMILIES);
     tcase_add_loop_test(t, odd__objects_keep_what_their_sessions_gave_them, 0, FAMILIES);
     tcase_add_loop_test(t, odd__objects_of_a_database_without_tables, 0, FAMILIES);
+    tcase_add_loop_test(t, odd__triggers_do_not_outlive_a_cutover_that_fails, 0, FAMILIES);
     tcase_add_loop_test(t, odd__sequences_go_on_where_they_stood, 0, 1);
     tcase_add_loop_test(t, odd__foreign_keys_hold_and_cascades_are_refused, 0, FAMILIES);
     suite_add_tcase(s, t);
