@@ -46,11 +46,11 @@ static unsigned links_lost(const cell *c)
 }
 
 /* A link that is still being made has --connect-timeout instead. */
-static void wait_for_dump(const cell *c)
+static void wait_for_link(h_proxy *proxy, unsigned kind)
 {
     double until = h_now() + FOREVER;
 
-    while (h_proxy_links(c->to_source, H_LINK_DUMP) == 0 && h_now() < until)
+    while (h_proxy_links(proxy, kind) == 0 && h_now() < until)
         h_sleep(0.01);
 }
 
@@ -61,7 +61,8 @@ static void silence(cell *c, unsigned kinds)
     double until;
     bool noticed = false;
 
-    wait_for_dump(c);
+    wait_for_link(c->to_source, H_LINK_DUMP);
+    wait_for_link(c->to_target, H_LINK_WRITER);
     before = links_lost(c);
     until = h_now() + NOTICED + 2;
     weather(c, kinds, (h_weather){.silent = true});
