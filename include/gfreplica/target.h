@@ -46,7 +46,7 @@ typedef struct {
     uint64_t generation;     /* ours, after gf_marker_claim */
     gf_position position;    /* owned: the newest of all writer slots */
     uint64_t seq;            /* its sequence number */
-    char stage[32];          /* "copying", GF_MARKER_OBJECTS, "done" */
+    char stage[32];          /* "copying", "streaming", "done" */
     gf_marker_range *ranges; /* owned */
     size_t range_count;
     gf_marker_xa *xas; /* owned */
@@ -89,9 +89,21 @@ GF_MUST_CHECK bool gf_marker_built(const gf_marker *m, MYSQL *target, const gf_t
    (t is not looked at): one call for thousands of small tables is what is fast. */
 GF_MUST_CHECK bool gf_marker_add_ranges(gf_marker *m, MYSQL *target, const gf_table *t, const gf_range *const *ranges,
                                         size_t count, gf_error *err);
-/* The cutover creates triggers and events: should it not be the last, they have to go again. */
-#define GF_MARKER_OBJECTS "objects"
 GF_MUST_CHECK bool gf_marker_stage(gf_marker *m, MYSQL *target, const char *stage, gf_error *err);
+
+/* A trigger or an event that the cutover is about to create: should the job have to go on, it has to go again. */
+typedef struct {
+    char *kind, *db, *name; /* owned */
+} gf_marker_object;
+
+GF_MUST_CHECK bool gf_marker_note_objects(const gf_marker *m, MYSQL *target, const gf_marker_object *objects,
+                                          size_t count, gf_error *err);
+/* Those noted; owned by the caller. */
+GF_MUST_CHECK bool gf_marker_objects(gf_marker_object **out, size_t *count, const gf_marker *m, MYSQL *target,
+                                     gf_error *err);
+GF_MUST_CHECK bool gf_marker_forget_objects(const gf_marker *m, MYSQL *target, gf_error *err);
+void gf_marker_objects_free(gf_marker_object *objects, size_t count);
+
 /* Another server is the source from here on: its identity. Unless it has the same binlog, snapshot positions (rule K),
    which the marker's position must have passed, are forgotten. */
 GF_MUST_CHECK bool gf_marker_source(gf_marker *m, MYSQL *target, const char *source_identity, bool same_binlog,

@@ -51,15 +51,16 @@ static bool read_needs(struct needs *n, gf_check *c, gf_error *err)
 {
     static const char sql[] =
         "SELECT ROUTINE_SCHEMA, DEFINER, ROUTINE_TYPE='FUNCTION', ROUTINE_TYPE='FUNCTION' AND IS_DETERMINISTIC='NO' AND "
-        "SQL_DATA_ACCESS NOT IN ('NO SQL','READS SQL DATA') FROM information_schema.ROUTINES UNION "
-        "SELECT TRIGGER_SCHEMA, DEFINER, 1, 0 FROM information_schema.TRIGGERS UNION "
-        "SELECT EVENT_SCHEMA, DEFINER, 0, 0 FROM information_schema.EVENTS UNION "
-        "SELECT TABLE_SCHEMA, DEFINER, 0, 0 FROM information_schema.VIEWS";
+        "SQL_DATA_ACCESS NOT IN ('NO SQL','READS SQL DATA'), NULL FROM information_schema.ROUTINES UNION "
+        "SELECT TRIGGER_SCHEMA, DEFINER, 1, 0, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS UNION "
+        "SELECT EVENT_SCHEMA, DEFINER, 0, 0, NULL FROM information_schema.EVENTS UNION "
+        "SELECT TABLE_SCHEMA, DEFINER, 0, 0, NULL FROM information_schema.VIEWS";
     MYSQL_RES *res = gf_server_query(c->source, "list views, triggers, routines and events", err, "%s", sql);
     MYSQL_ROW row;
 
     while (res != NULL && (row = mysql_fetch_row(res)) != NULL) {
-        if (!gf_filter_db(&c->config->filter, row[0]))
+        if (!gf_filter_db(&c->config->filter, row[0]) ||
+            (row[4] != NULL && !gf_filter_table(&c->config->filter, row[0], row[4])))
             continue;
         n->functions = n->functions || strcmp(row[2], "1") == 0;
         n->undeclared = n->undeclared || strcmp(row[3], "1") == 0;

@@ -220,24 +220,66 @@ static bool raise_counters(gf_job *j, gf_error *err)
     return ok;
 }
 
-/* A kill in here leaves the marker's word for it: whoever goes on takes back what acts. */
-static bool create_objects(gf_job *j, gf_error *err)
+/* Rule R3 holds for what acts as well: it is noted, and the note is on the target's disk, before it is there. */
+static bool announced(void *ctx, const gf_marker_object *acting, size_t count, gf_error *err)
 {
-    gf_error late;
+    gf_job *j = ctx;
 
-    if (j->marker != NULL && !gf_marker_stage(j->marker, j->target, GF_MARKER_OBJECTS, err))
-        return false;
-    if (gf_objects_create(j->source, j->target, j->config, err))
-        return true;
-    if (!gf_cutover_take_back(j, &late))
-        gf_log_error("%s", late.text);
-    return false;
+    if (j->marker == NULL)
+        return gf_fail(
+            err, GF_ERR_CONFIG,
+            "triggers and events are not created without a marker, which tells a run that has to go on of them: "
+            "run it without --create-objects, and create them by hand");
+    return gf_marker_note_objects(j->marker, j->target, acting, count, err) && gf_durable_wait(j, err);
+}
+
+static bool still_ours(void *ctx, gf_error *err)
+{
+    gf_job *j = ctx;
+
+    return gf_marker_is_ours(j->marker, j->target, err);
+}
+
+static bool drop_all(gf_job *j, const gf_marker_object *objects, size_t count, gf_error *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!gf_objects_drop(j->target, &objects[i], err))
+            return false;
+    return count == 0 || gf_marker_forget_objects(j->marker, j->target, err);
 }
 
 bool gf_cutover_take_back(gf_job *j, gf_error *err)
 {
-    return gf_objects_retract(j->source, j->target, j->config, err) &&
-           (j->marker == NULL || gf_marker_stage(j->marker, j->target, gf_stage_name(GF_STAGE_COPYING), err));
+    gf_marker_object *objects;
+    size_t count;
+    bool ok;
+
+    if (j->marker == NULL)
+        return true;
+    if (!gf_marker_is_ours(j->marker, j->target, err) ||
+        !gf_marker_objects(&objects, &count, j->marker, j->target, err))
+        return false;
+    ok = drop_all(j, objects, count, err);
+    gf_marker_objects_free(objects, count);
+    return ok;
+}
+
+/* After a lost link the next attempt takes back. */
+static bool create_objects(gf_job *j, gf_error *err)
+{
+    const gf_objects_job job = {.source = j->source,
+                                .target = j->target,
+                                .config = j->config,
+                                .announced = announced,
+                                .still_ours = still_ours,
+                                .ctx = j};
+    gf_error late;
+
+    if (gf_objects_create(&job, err))
+        return true;
+    if (err->kind != GF_ERR_RETRY && err->kind != GF_ERR_STOPPED && !gf_cutover_take_back(j, &late))
+        gf_log_error("%s", late.text);
+    return false;
 }
 
 static bool finish_objects(gf_job *j, gf_error *err)
@@ -253,7 +295,7 @@ bool gf_cutover_finish(gf_job *j, gf_error *err)
 {
     if (!gf_definitions_agree(j, err) || !raise_counters(j, err) ||
         !gf_sequences_raise(j->source, j->target, &j->source_info, &j->target_info, j->config, err) ||
-        !finish_objects(j, err) || !gf_durable_wait(j, err))
+        !gf_durable_wait(j, err) || !finish_objects(j, err))
         return false;
     if (j->marker != NULL && !gf_marker_stage(j->marker, j->target, gf_stage_name(GF_STAGE_DONE), err))
         return false;

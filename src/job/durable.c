@@ -70,10 +70,10 @@ static bool wait_for(uint64_t written, gf_job *j, gf_error *err)
     struct redo_log now = {0};
 
     while (now.flushed < written || (written == 0 && gf_now_ms() - start < BLIND_MS)) {
-        if (gf_now_ms() - start > WAIT_MS)
-            return give_up(err);
         if (gf_stop_wanted(j, err) || !look(&now, j->target, err))
             return false;
+        if (now.flushed < written && gf_now_ms() - start > WAIT_MS)
+            return give_up(err);
         pause_a_moment(j);
     }
     return true;

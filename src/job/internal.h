@@ -154,7 +154,7 @@ GF_MUST_CHECK bool gf_pipeline_run(gf_job *j, gf_error *err); /* true: the job i
 /* ---- cutover.c ---- */
 GF_MUST_CHECK bool gf_cutover_step(struct pipeline *p, bool *done, gf_error *err);
 GF_MUST_CHECK bool gf_cutover_finish(gf_job *j, gf_error *err); /* after the pipeline */
-/* A cutover that has begun to create triggers and events is not the last one: they are dropped, both links are up. */
+/* Triggers and events that an earlier cutover has begun to create are dropped: rows are going to be written. */
 GF_MUST_CHECK bool gf_cutover_take_back(gf_job *j, gf_error *err);
 
 /* ---- durable.c ---- */

@@ -7,7 +7,7 @@
  * Each is made in a session as its author's was, the way of mysqldump: the session decides what the text means (sql_mode,
  * character sets, an event's time zone) and is kept with it.
  * A view may need another view or a function, so what fails is tried again as long as something else succeeds.
- * Triggers and events are taken back when a cutover that has made them is not the last one.
+ * Triggers and events are noted in the marker before they are made, and go again when the job has to go on.
  */
 #include "objects.h"
 
@@ -437,108 +437,114 @@ static bool there_already(const struct object *o, MYSQL *target, const gf_filter
     return found;
 }
 
-static unsigned create_round(struct objects *o, bool acting, MYSQL *source, MYSQL *target, const gf_config *config)
+/* One look at each; *created counts. False when it is not the object's fault: a lost link, another instance. */
+static bool create_round(unsigned *created, struct objects *o, bool acting, const gf_objects_job *job, gf_error *err)
 {
-    unsigned created = 0;
+    const gf_filter *f = &job->config->filter;
 
+    *created = 0;
     for (size_t i = 0; i < o->count; i++) {
         struct object *item = &o->items[i];
 
         if (item->created || item->kind->acts != acting)
             continue;
-        if (strcmp(gf_filter_target_db(&config->filter, item->db), item->db) != 0)
+        if (acting && !job->still_ours(job->ctx, err))
+            return false;
+        if (strcmp(gf_filter_target_db(f, item->db), item->db) != 0)
             gf_fail(&item->failure, GF_ERR_CONFIG, "its database is renamed, its text may name the old one");
-        else if (there_already(item, target, &config->filter) ||
-                 create_one(item, source, target, config, &item->failure))
-            item->created = true;
-        created += item->created;
+        else
+            item->created = there_already(item, job->target, f) ||
+                            create_one(item, job->source, job->target, job->config, &item->failure);
+        if (!item->created && item->failure.kind == GF_ERR_RETRY) {
+            *err = item->failure;
+            return false;
+        }
+        *created += item->created;
     }
-    return created;
+    return true;
 }
 
-/* How many of them are not made. */
-static size_t create_kinds(struct objects *o, bool acting, MYSQL *source, MYSQL *target, const gf_config *config)
+/* *left: how many of them are not made. */
+static bool create_kinds(size_t *left, struct objects *o, bool acting, const gf_objects_job *job, gf_error *err)
 {
-    size_t left = 0;
+    unsigned created;
 
-    while (create_round(o, acting, source, target, config) > 0)
-        continue;
+    do
+        if (!create_round(&created, o, acting, job, err))
+            return false;
+    while (created > 0);
+    *left = 0;
     for (size_t i = 0; i < o->count; i++) {
         if (o->items[i].created || o->items[i].kind->acts != acting)
             continue;
-        left++;
+        ++*left;
         gf_log_error("%s %s.%s was not created: %s", o->items[i].kind->name, o->items[i].db, o->items[i].name,
                      o->items[i].failure.text);
     }
-    return left;
+    return true;
+}
+
+/* Those that are not there already, to be noted before they are. */
+static bool announce(const struct objects *o, const gf_objects_job *job, gf_error *err)
+{
+    gf_marker_object *acting = gf_calloc(o->count + 1, sizeof *acting);
+    size_t count = 0;
+    bool ok;
+
+    for (size_t i = 0; i < o->count; i++) {
+        const struct object *item = &o->items[i];
+
+        if (item->kind->acts && !there_already(item, job->target, &job->config->filter))
+            acting[count++] =
+                (gf_marker_object){gf_strdup(item->kind->name), gf_strdup(item->db), gf_strdup(item->name)};
+    }
+    ok = count == 0 || job->announced(job->ctx, acting, count, err);
+    gf_marker_objects_free(acting, count);
+    return ok;
 }
 
 /* Triggers and events come last, and only when all else is there: should the job have to go on, they would write. */
-bool gf_objects_create(MYSQL *source, MYSQL *target, const gf_config *config, gf_error *err)
+static bool create_in_order(size_t *left, struct objects *o, const gf_objects_job *job, gf_error *err)
+{
+    if (!create_kinds(left, o, false, job, err))
+        return false;
+    return *left > 0 || (announce(o, job, err) && create_kinds(left, o, true, job, err));
+}
+
+bool gf_objects_create(const gf_objects_job *job, gf_error *err)
 {
     struct objects o = {0};
-    size_t left;
+    size_t left = 0;
+    bool ok = list_all(&o, job->source, &job->config->filter, err) &&
+              settle_collations(&o, job->source, job->target, job->config, err) &&
+              gf_server_exec(job->target, "remember the session", err, "SET @gfreplica_sql_mode=@@SESSION.sql_mode") &&
+              create_in_order(&left, &o, job, err);
 
-    if (!list_all(&o, source, &config->filter, err) || !settle_collations(&o, source, target, config, err) ||
-        !gf_server_exec(target, "remember the session", err, "SET @gfreplica_sql_mode=@@SESSION.sql_mode")) {
-        free_objects(&o);
-        return false;
-    }
-    left = create_kinds(&o, false, source, target, config);
-    if (left == 0)
-        left = create_kinds(&o, true, source, target, config);
     free_objects(&o);
-    return left == 0 ||
-           gf_fail(err, GF_ERR_CONFIG,
-                   "%zu views, triggers, routines or events could not be created, listed above: mend that and run the "
-                   "same command, or run it without --create-objects and create by hand what is missing, triggers and "
-                   "events too",
-                   left);
+    return ok &&
+           (left == 0 ||
+            gf_fail(err, GF_ERR_CONFIG,
+                    "%zu views, triggers, routines or events could not be created, listed above: mend that and run the "
+                    "same command, or run it without --create-objects and create by hand what is missing, triggers and "
+                    "events too",
+                    left));
 }
 
-/* ---- taking them back ---- */
-
-static bool is_of(const struct objects *o, const struct object *wanted)
-{
-    for (size_t i = 0; i < o->count; i++)
-        if (o->items[i].kind == wanted->kind && strcmp(o->items[i].db, wanted->db) == 0 &&
-            strcmp(o->items[i].name, wanted->name) == 0)
-            return true;
-    return false;
-}
-
-static bool drop(const struct object *o, MYSQL *target, gf_error *err)
+bool gf_objects_drop(MYSQL *target, const gf_marker_object *o, gf_error *err)
 {
     gf_buf db = {0}, name = {0};
     bool ok;
 
     gf_buf_ident(&db, o->db);
     gf_buf_ident(&name, o->name);
-    ok = gf_server_exec(target, "drop what must not act yet", err, "DROP %s IF EXISTS %s.%s", o->kind->name,
-                        gf_buf_cstr(&db), gf_buf_cstr(&name));
+    ok = gf_server_exec(target, "drop what must not act yet", err, "DROP %s IF EXISTS %s.%s", o->kind, gf_buf_cstr(&db),
+                        gf_buf_cstr(&name));
     if (ok)
-        gf_log_info("the target's %s %s.%s is dropped until the next cutover: it would change rows once more",
-                    o->kind->name, o->db, o->name);
+        gf_log_info(
+            "the target's %s %s.%s, which an earlier cutover was to make, is dropped until the next one: it would "
+            "change rows once more",
+            o->kind, o->db, o->name);
     gf_buf_free(&db);
     gf_buf_free(&name);
-    return ok;
-}
-
-/* Of the target's, the triggers of moved tables are ours whatever the source has by now: no start lets others in. */
-static bool is_ours(const struct objects *source_has, const struct object *o, const gf_config *config)
-{
-    return is_of(source_has, o) || (strcmp(o->kind->name, "TRIGGER") == 0 && !config->allow_existing);
-}
-
-bool gf_objects_retract(MYSQL *source, MYSQL *target, const gf_config *config, gf_error *err)
-{
-    struct objects here = {0}, there = {0};
-    bool ok = list_all(&here, source, &config->filter, err) && list_all(&there, target, &config->filter, err);
-
-    for (size_t i = 0; ok && i < there.count; i++)
-        if (there.items[i].kind->acts && is_ours(&here, &there.items[i], config))
-            ok = drop(&there.items[i], target, err);
-    free_objects(&here);
-    free_objects(&there);
     return ok;
 }

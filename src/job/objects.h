@@ -7,7 +7,7 @@
 #ifndef GFREPLICA_JOB_OBJECTS_H
 #define GFREPLICA_JOB_OBJECTS_H
 
-#include "gfreplica/server.h"
+#include "gfreplica/target.h"
 
 /* A line "VIEW db.name" each, appended. */
 GF_MUST_CHECK bool gf_objects_list(gf_buf *lines, MYSQL *source, const gf_filter *f, gf_error *err);
@@ -19,10 +19,20 @@ typedef struct {
 
 /* This session becomes one like that. */
 GF_MUST_CHECK bool gf_objects_session(MYSQL *target, const gf_objects_author *a, gf_error *err);
+/* Whose objects are created, and what is asked of it. Borrowed. */
+typedef struct {
+    MYSQL *source, *target;
+    const gf_config *config;
+    /* These triggers and events are going to be made: true when that is remembered whatever dies. */
+    bool (*announced)(void *ctx, const gf_marker_object *acting, size_t count, gf_error *err);
+    bool (*still_ours)(void *ctx, gf_error *err); /* before each of them */
+    void *ctx;
+} gf_objects_job;
+
 /* Creates all that are not there yet, with their own sql_mode, character sets, time zone and definer. CONFIG error when some
-   could not be created; each is logged with its reason. */
-GF_MUST_CHECK bool gf_objects_create(MYSQL *source, MYSQL *target, const gf_config *config, gf_error *err);
-/* Drops the triggers and events that gf_objects_create has made: rows are going to be written again. */
-GF_MUST_CHECK bool gf_objects_retract(MYSQL *source, MYSQL *target, const gf_config *config, gf_error *err);
+   could not be created; each is logged with its reason. RETRY when a link was lost. */
+GF_MUST_CHECK bool gf_objects_create(const gf_objects_job *job, gf_error *err);
+/* One that was announced, if it is there. */
+GF_MUST_CHECK bool gf_objects_drop(MYSQL *target, const gf_marker_object *o, gf_error *err);
 
 #endif

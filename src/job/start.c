@@ -845,14 +845,6 @@ static bool begin_anew(gf_job *j, const gf_marker_content *m, gf_error *err)
     return ok;
 }
 
-/* Has a cutover begun to create triggers and events? They would act on what is written now. */
-static bool objects_made(gf_job *j, const gf_marker_content *m)
-{
-    if (m->exists)
-        return strcmp(m->stage, GF_MARKER_OBJECTS) == 0;
-    return j->config->create_objects && gf_stage_now(j) == GF_STAGE_CUTOVER;
-}
-
 static bool read_position(gf_job *j, gf_error *err)
 {
     gf_marker_content m = {0};
@@ -861,13 +853,13 @@ static bool read_position(gf_job *j, gf_error *err)
     if (!open_marker(j, err) || (j->marker != NULL && !gf_marker_claim(&m, j->marker, j->target, err)))
         goto out;
     if (m.exists)
-        ok = (!objects_made(j, &m) || gf_cutover_take_back(j, err)) && resume_job(j, &m, err);
+        ok = resume_job(j, &m, err) && (strcmp(m.stage, "done") == 0 || gf_cutover_take_back(j, err));
     else if (!j->begun)
         ok = begin_job(j, &m, err);
     else if (j->state.marker)
         ok = begin_anew(j, &m, err);
     else
-        ok = (!objects_made(j, &m) || gf_cutover_take_back(j, err)) && resume_without_marker(j);
+        ok = resume_without_marker(j);
     if (ok && m.exists && strcmp(m.stage, "done") == 0)
         gf_stage_enter(j, GF_STAGE_DONE);
 out:

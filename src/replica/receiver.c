@@ -248,20 +248,21 @@ bool gf_receiver_failed(gf_receiver *r, gf_error *err)
 
 unsigned long gf_receiver_stop(gf_receiver *r)
 {
-    unsigned long session;
+    unsigned long session = 0;
 
     if (r == NULL)
         return 0;
     atomic_store(&r->stopping, true);
     pthread_mutex_lock(&r->lock);
-    if (r->link != NULL)
+    if (r->link != NULL) {
+        session = r->session;
         gf_replica_stop(r->link);
+    }
     gf_lifeline_break(&r->question);
     pthread_cond_broadcast(&r->changed);
     pthread_mutex_unlock(&r->lock);
     gf_relay_stop(r->opt.relay);
     pthread_join(r->thread, NULL);
-    session = r->session;
     gf_position_free(&r->behind_torn);
     pthread_cond_destroy(&r->changed);
     pthread_mutex_destroy(&r->lock);

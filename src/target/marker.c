@@ -8,6 +8,7 @@
  *   deferred     one row a table that was made without some of its indexes, until they are built
  *   indexed      one row a table that has got them from us
  *   xa           one row a prepared XA transaction: the changes that wait for its COMMIT (rule S4)
+ *   object       one row a trigger or event that a cutover has made
  *   ddl          one row a job that has met DDL: how many it has passed, and the one that is about to run
  *   ddl_table    one row a table that DDL has touched: its definition at the position
  *
@@ -88,6 +89,12 @@ static const char *const tables[][2] = {
                  "name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,"
                  "generation BIGINT UNSIGNED NOT NULL,"
                  "PRIMARY KEY (job, db, name)"},
+    {"object", "job VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,"
+               "kind VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,"
+               "db VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,"
+               "name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,"
+               "generation BIGINT UNSIGNED NOT NULL,"
+               "PRIMARY KEY (job, kind, db, name)"},
     {"indexed", "job VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,"
                 "db VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,"
                 "name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,"
@@ -633,6 +640,81 @@ bool gf_marker_stage(gf_marker *m, MYSQL *target, const char *stage, gf_error *e
         return false;
     return end_transaction(target, set_stage(m, target, stage, err), "note the stage in the marker", err);
 }
+
+/* ---- what a cutover has made ---- */
+
+static bool add_objects(const gf_marker *m, MYSQL *target, const gf_marker_object *objects, size_t count, gf_error *err)
+{
+    gf_buf sql = {0};
+    bool ok = is_ours(m, target, err);
+
+    for (size_t i = 0; ok && i < count; i++) {
+        gf_buf_reset(&sql);
+        gf_buf_printf(&sql, "REPLACE INTO %s.object (job, kind, db, name, generation) VALUES (%s,", m->db_sql,
+                      m->job_sql);
+        add_text(&sql, objects[i].kind);
+        gf_buf_byte(&sql, ',');
+        add_text(&sql, objects[i].db);
+        gf_buf_byte(&sql, ',');
+        add_text(&sql, objects[i].name);
+        gf_buf_printf(&sql, ",%" PRIu64 ")", m->generation);
+        ok = run(target, "note triggers and events in the marker", &sql, err);
+    }
+    gf_buf_free(&sql);
+    return ok;
+}
+
+bool gf_marker_note_objects(const gf_marker *m, MYSQL *target, const gf_marker_object *objects, size_t count,
+                            gf_error *err)
+{
+    static const char what[] = "note triggers and events in the marker";
+
+    if (!gf_server_exec(target, what, err, "START TRANSACTION"))
+        return false;
+    return end_transaction(target, add_objects(m, target, objects, count, err), what, err);
+}
+
+bool gf_marker_objects(gf_marker_object **out, size_t *count, const gf_marker *m, MYSQL *target, gf_error *err)
+{
+    MYSQL_RES *res = gf_server_query(target, "read triggers and events from the marker", err,
+                                     "SELECT kind, db, name FROM %s.object WHERE job=%s", m->db_sql, m->job_sql);
+    MYSQL_ROW row;
+
+    *out = NULL;
+    *count = 0;
+    if (res == NULL)
+        return false;
+    *out = gf_calloc((size_t)mysql_num_rows(res) + 1, sizeof **out);
+    while ((row = mysql_fetch_row(res)) != NULL)
+        (*out)[(*count)++] = (gf_marker_object){gf_strdup(row[0]), gf_strdup(row[1]), gf_strdup(row[2])};
+    mysql_free_result(res);
+    return true;
+}
+
+bool gf_marker_forget_objects(const gf_marker *m, MYSQL *target, gf_error *err)
+{
+    static const char what[] = "forget triggers and events in the marker";
+
+    if (!gf_server_exec(target, what, err, "START TRANSACTION"))
+        return false;
+    return end_transaction(
+        target,
+        is_ours(m, target, err) &&
+            gf_server_exec(target, what, err, "DELETE FROM %s.object WHERE job=%s", m->db_sql, m->job_sql),
+        what, err);
+}
+
+void gf_marker_objects_free(gf_marker_object *objects, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(objects[i].kind);
+        free(objects[i].db);
+        free(objects[i].name);
+    }
+    free(objects);
+}
+
+/* ---- another source ---- */
 
 static bool set_source(const gf_marker *m, MYSQL *target, const char *source_identity, bool same_binlog, gf_error *err)
 {

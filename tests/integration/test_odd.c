@@ -590,7 +590,7 @@ START_TEST(odd__triggers_do_not_outlive_a_cutover_that_fails)
     h_run_free(run);
 
     /* As a kill before the last commit leaves it. */
-    h_sql(s.target, "UPDATE _gfreplica.job SET stage='objects' WHERE job='%s'", s.db);
+    h_sql(s.target, "UPDATE _gfreplica.job SET stage='copying' WHERE job='%s'", s.db);
     remove_folder(s.dir);
     h_sql(s.source, "DROP TRIGGER %s.ta", s.db);
     write_to_triggers(&s);
