@@ -52,6 +52,7 @@ static void wait_for_link(h_proxy *proxy, unsigned kind)
 
     while (h_proxy_links(proxy, kind) == 0 && h_now() < until)
         h_sleep(0.01);
+    h_sleep(0.2); /* and the first answer */
 }
 
 /* Nothing is acknowledged any more: that has to be noticed within two heartbeats, where the link is in use. */
