@@ -489,7 +489,7 @@ START_TEST(registration__shows_who_we_are)
     mysql_free_result(list);
 
     assert_error(gf_replica_choose_id(&id, s.db, &s.info, s.options.server_id, "another-uuid", 0, &err), &err,
-                 GF_ERR_CONFIG, "is used by another replica of the source (host 'mover', port 4711)");
+                 GF_ERR_CONFIG, "is used by another replica of the source (host 'mover', port 4711");
     assert_error(gf_replica_choose_id(&id, s.db, &s.info, s.info.server_id, UUID, 0, &err), &err, GF_ERR_CONFIG,
                  "is the source's own");
     assert_ok(gf_replica_choose_id(&id, s.db, &s.info, 0, "another-uuid", 0, &err), &err);
