@@ -23,10 +23,9 @@ typedef struct {
     const char *uuid; /* 36 characters */
     const char *report_host;
     unsigned report_port;
-    unsigned heartbeat_ms; /* a link that is silent for two of them is dead */
-    bool by_file;          /* start at the position's file and offset although GTIDs are known */
-    unsigned long
-        *session; /* borrowed: the source's id of the last connection that we linked by, 0 at first; is updated */
+    unsigned heartbeat_ms;  /* a link that is silent for two of them is dead */
+    bool by_file;           /* start at the position's file and offset although GTIDs are known */
+    unsigned long *session; /* borrowed: the source's id of our last connection, 0 at first; is updated */
 } gf_replica_options;
 
 /* A server id that no replica and not the source itself uses; CONFIG error naming the clash when `wanted` is taken

@@ -169,6 +169,8 @@ GF_MUST_CHECK bool gf_deferral_missing(unsigned *count, MYSQL *target, const gf_
 GF_MUST_CHECK bool gf_deferral_build(MYSQL *target, const gf_deferral *d, const gf_marker *m, const gf_table *t,
                                      const atomic_bool *stop, gf_error *err);
 
+/* Does the target's table hold any row? */
+GF_MUST_CHECK bool gf_target_has_rows(bool *rows, MYSQL *target, const gf_table *t, gf_error *err);
 /* missing[i]: the target has no table by the name of tables[i], in whatever case. */
 GF_MUST_CHECK bool gf_target_missing(bool *missing, MYSQL *target, const gf_config *config,
                                      const gf_table *const *tables, size_t count, gf_error *err);

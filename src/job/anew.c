@@ -13,16 +13,6 @@
 
 #include "gfreplica/log.h"
 
-static bool has_rows(bool *rows, MYSQL *target, const gf_table *t, gf_error *err)
-{
-    MYSQL_RES *res =
-        gf_server_query(target, "look into a table of the target", err, "SELECT 1 FROM %s LIMIT 1", t->target_sql);
-
-    *rows = res != NULL && mysql_num_rows(res) > 0;
-    mysql_free_result(res);
-    return res != NULL;
-}
-
 static bool all_empty(bool *yes, const gf_job *j, const gf_table *const *tables, size_t count, gf_error *err)
 {
     bool *missing = gf_calloc(count + 1, sizeof *missing), rows = false;
@@ -31,7 +21,7 @@ static bool all_empty(bool *yes, const gf_job *j, const gf_table *const *tables,
     *yes = ok && count > 0;
     for (size_t i = 0; ok && *yes && i < count; i++) {
         *yes = !missing[i];
-        ok = missing[i] || has_rows(&rows, j->target, tables[i], err);
+        ok = missing[i] || gf_target_has_rows(&rows, j->target, tables[i], err);
         *yes = *yes && !rows;
     }
     free(missing);

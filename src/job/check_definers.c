@@ -12,38 +12,24 @@
 
 /* What the objects of the moved databases ask of whoever creates them. */
 struct needs {
-    bool functions;  /* or triggers: with a binlog the servers want trust in their author */
-    bool undeclared; /* a function that says neither DETERMINISTIC nor that it changes nothing */
-    char **definers; /* owned, each 'user'@'host', once, without the target's own account */
-    size_t definer_count;
+    bool functions;           /* or triggers: with a binlog the servers want trust in their author */
+    bool undeclared;          /* a function that says neither DETERMINISTIC nor that it changes nothing */
+    gf_check_usages definers; /* each 'user'@'host' without the target's own account */
 };
-
-static void free_needs(struct needs *n)
-{
-    for (size_t i = 0; i < n->definer_count; i++)
-        free(n->definers[i]);
-    free(n->definers);
-}
 
 /* definer: user@host, as the servers show it; the host has no @. */
 static void add_definer(struct needs *n, const char *definer, const char *own)
 {
     const char *at = strrchr(definer, '@');
     gf_buf quoted = {0};
-    bool known;
 
     if (at == NULL)
         return;
     gf_buf_quote(&quoted, definer, (size_t)(at - definer));
     gf_buf_byte(&quoted, '@');
     gf_buf_quote(&quoted, at + 1, strlen(at + 1));
-    known = strcmp(gf_buf_cstr(&quoted), own) == 0;
-    for (size_t i = 0; i < n->definer_count && !known; i++)
-        known = strcmp(n->definers[i], gf_buf_cstr(&quoted)) == 0;
-    if (!known) {
-        n->definers = gf_realloc(n->definers, (n->definer_count + 1) * sizeof *n->definers);
-        n->definers[n->definer_count++] = gf_strdup(gf_buf_cstr(&quoted));
-    }
+    if (strcmp(gf_buf_cstr(&quoted), own) != 0)
+        gf_check_use(&n->definers, gf_buf_cstr(&quoted), "");
     gf_buf_free(&quoted);
 }
 
@@ -59,8 +45,7 @@ static bool read_needs(struct needs *n, gf_check *c, gf_error *err)
     MYSQL_ROW row;
 
     while (res != NULL && (row = mysql_fetch_row(res)) != NULL) {
-        if (!gf_filter_db(&c->config->filter, row[0]) ||
-            (row[4] != NULL && !gf_filter_table(&c->config->filter, row[0], row[4])))
+        if (!gf_check_object_moved(c, row[0], row[4]))
             continue;
         n->functions = n->functions || strcmp(row[2], "1") == 0;
         n->undeclared = n->undeclared || strcmp(row[3], "1") == 0;
@@ -178,16 +163,16 @@ static bool check_mysql_definers(gf_check *c, const struct needs *n, gf_error *e
     gf_check_names system = {0}, missing = {0}, unseen = {0};
     bool ok = true, exists, is_system;
 
-    for (size_t i = 0; ok && i < n->definer_count; i++) {
+    for (size_t i = 0; ok && i < n->definers.count; i++) {
         if (!seen) {
-            gf_check_name(&unseen, n->definers[i]);
+            gf_check_name(&unseen, n->definers.items[i].name);
             continue;
         }
-        ok = look_at_definer(&exists, &is_system, c, n->definers[i], err);
+        ok = look_at_definer(&exists, &is_system, c, n->definers.items[i].name, err);
         if (ok && !may_system && is_system)
-            gf_check_name(&system, n->definers[i]);
+            gf_check_name(&system, n->definers.items[i].name);
         if (ok && !may_missing && !exists)
-            gf_check_name(&missing, n->definers[i]);
+            gf_check_name(&missing, n->definers.items[i].name);
     }
     if (unseen.count > 0 && !(may_system && may_missing))
         gf_check_problem(c,
@@ -207,10 +192,10 @@ bool gf_check_definers(gf_check *c, gf_error *err)
     struct needs n = {0};
     bool ok = read_needs(&n, c, err) && check_trust(c, &n, err);
 
-    if (ok && n.definer_count > 0) {
+    if (ok && n.definers.count > 0) {
         check_definer_right(c);
         ok = c->target_info->flavor != GF_FLAVOR_MYSQL || check_mysql_definers(c, &n, err);
     }
-    free_needs(&n);
+    gf_check_usages_free(&n.definers);
     return ok;
 }

@@ -13,9 +13,9 @@
 /* ---- which there are ---- */
 
 typedef struct {
-    gf_check_usages databases; /* and the objects of each */
-    gf_check_usages objects;   /* "view db.name" */
-    gf_check_names packages;
+    gf_check_usages databases;               /* and the objects of each */
+    gf_check_usages objects;                 /* "view db.name" */
+    gf_check_names packages, acting, naming; /* acting: triggers and events; naming: see look_into */
 } objects;
 
 static void free_objects(objects *o)
@@ -23,6 +23,8 @@ static void free_objects(objects *o)
     gf_check_usages_free(&o->databases);
     gf_check_usages_free(&o->objects);
     gf_check_names_free(&o->packages);
+    gf_check_names_free(&o->acting);
+    gf_check_names_free(&o->naming);
 }
 
 /* Kind, database, name, text; a trigger's table. */
@@ -33,33 +35,99 @@ static const char list[] =
     "UNION ALL SELECT 'event', EVENT_SCHEMA, EVENT_NAME, EVENT_DEFINITION, NULL FROM information_schema.EVENTS "
     "UNION ALL SELECT 'view', TABLE_SCHEMA, TABLE_NAME, VIEW_DEFINITION, NULL FROM information_schema.VIEWS";
 
-static bool is_selected(const gf_check *c, MYSQL_ROW row)
+bool gf_check_object_moved(const gf_check *c, const char *db, const char *table)
 {
-    const gf_filter *f = &c->config->filter;
+    return gf_filter_db(&c->config->filter, db) && (table == NULL || gf_filter_table(&c->config->filter, db, table));
+}
 
-    return gf_filter_db(f, row[1]) && (row[4] == NULL || gf_filter_table(f, row[1], row[4]));
+/* Databases that the target may not have, or not by that name. */
+static bool list_others(gf_check_usages *others, gf_check *c, gf_error *err)
+{
+    static const char sql[] = "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN ('mysql', "
+                              "'information_schema', 'performance_schema', 'sys')";
+    MYSQL_RES *res = gf_server_query(c->source, "list databases", err, "%s", sql);
+    MYSQL_ROW row;
+
+    while (res != NULL && (row = mysql_fetch_row(res)) != NULL) {
+        const gf_filter *f = &c->config->filter;
+
+        if (!gf_filter_db(f, row[0]) || strcmp(gf_filter_target_db(f, row[0]), row[0]) != 0)
+            gf_check_use(others, row[0], "");
+    }
+    mysql_free_result(res);
+    return res != NULL;
+}
+
+static bool is_word(char c)
+{
+    return c == '_' || c == '$' || (c & 0x80) != 0 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+           (c >= 'A' && c <= 'Z');
+}
+
+/* "db.", quoted or not, and not at the end of a longer name. It may be an alias or a word in a string. */
+static bool names(const char *text, const char *db)
+{
+    size_t len = strlen(db);
+
+    for (const char *at = text; (at = strcasestr(at, db)) != NULL; at++) {
+        const char *behind = at + len;
+
+        if (*behind == '`' || *behind == '"')
+            behind++;
+        if (*behind == '.' && (at == text || !is_word(at[-1])))
+            return true;
+    }
+    return false;
+}
+
+static void look_into(objects *o, const gf_check_usages *others, const char *object, const char *text)
+{
+    for (size_t i = 0; i < others->count; i++) {
+        char *name;
+
+        if (!names(text, others->items[i].name))
+            continue;
+        name = gf_asprintf("%s (%s)", object, others->items[i].name);
+        gf_check_name(&o->naming, name);
+        free(name);
+    }
+}
+
+static void add_object(objects *o, const gf_check_usages *others, MYSQL_ROW row)
+{
+    char *name = gf_asprintf("%s %s.%s", row[0], row[1], row[2]);
+
+    gf_check_use(&o->databases, row[1], row[2]);
+    gf_check_use(&o->objects, name, row[2]);
+    if (strcmp(row[0], "package") == 0)
+        gf_check_name(&o->packages, row[2]);
+    if (strcmp(row[0], "trigger") == 0 || strcmp(row[0], "event") == 0)
+        gf_check_name(&o->acting, name);
+    if (row[3] != NULL)
+        look_into(o, others, name, row[3]);
+    free(name);
 }
 
 /* What is not seen may be there all the same. */
-static bool list_objects(objects *o, gf_check *c, MYSQL *server, gf_error *err)
+static bool list_objects(objects *o, gf_check *c, MYSQL *server, const gf_check_usages *others, gf_error *err)
 {
     MYSQL_RES *res = gf_server_query(server, "list views, triggers, routines and events", err, "%s", list);
     MYSQL_ROW row;
 
-    while (res != NULL && (row = mysql_fetch_row(res)) != NULL) {
-        char *name;
-
-        if (!is_selected(c, row))
-            continue;
-        name = gf_asprintf("%s %s.%s", row[0], row[1], row[2]);
-        gf_check_use(&o->databases, row[1], row[2]);
-        gf_check_use(&o->objects, name, row[1]);
-        if (strcmp(row[0], "package") == 0)
-            gf_check_name(&o->packages, row[2]);
-        free(name);
-    }
+    while (res != NULL && (row = mysql_fetch_row(res)) != NULL)
+        if (gf_check_object_moved(c, row[1], row[4]))
+            add_object(o, others, row);
     mysql_free_result(res);
     return res != NULL;
+}
+
+static bool list_source(objects *o, gf_check *c, gf_error *err)
+{
+    gf_check_usages others = {0};
+    bool ok = list_others(&others, c, err) && list_objects(o, c, c->source, &others, err);
+
+    gf_check_usages_free(&others);
+    return ok;
 }
 
 /* ---- grants ---- */
@@ -195,8 +263,9 @@ static bool check_broken(gf_check *c, gf_error *err)
 static bool check_existing(gf_check *c, const objects *source, gf_error *err)
 {
     objects target = {0};
+    const gf_check_usages none = {0};
     gf_check_names both = {0};
-    bool ok = list_objects(&target, c, c->target, err);
+    bool ok = list_objects(&target, c, c->target, &none, err);
 
     for (size_t i = 0; ok && i < source->objects.count; i++)
         if (gf_check_used(&target.objects, source->objects.items[i].name) != NULL)
@@ -231,112 +300,41 @@ static bool check_view_name(gf_check *c, const char *db, const char *name, gf_er
     return ok;
 }
 
-/* ---- texts ---- */
-
-/* Databases that the target may not have, or not by that name. */
-static bool list_others(gf_check_usages *others, gf_check *c, gf_error *err)
+/* A table of that name may be the job's own, to be renamed, once it has begun. */
+static bool check_view_names(gf_check *c, gf_error *err)
 {
-    static const char sql[] = "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN ('mysql', "
-                              "'information_schema', 'performance_schema', 'sys')";
-    MYSQL_RES *res = gf_server_query(c->source, "list databases", err, "%s", sql);
-    MYSQL_ROW row;
-
-    while (res != NULL && (row = mysql_fetch_row(res)) != NULL) {
-        const gf_filter *f = &c->config->filter;
-
-        if (!gf_filter_db(f, row[0]) || strcmp(gf_filter_target_db(f, row[0]), row[0]) != 0)
-            gf_check_use(others, row[0], "");
-    }
-    mysql_free_result(res);
-    return res != NULL;
-}
-
-static bool is_word(char c)
-{
-    return c == '_' || c == '$' || (c & 0x80) != 0 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-           (c >= 'A' && c <= 'Z');
-}
-
-/* "db.", quoted or not, and not at the end of a longer name. It may be an alias or a word in a string. */
-static bool names(const char *text, const char *db)
-{
-    size_t len = strlen(db);
-
-    for (const char *at = text; (at = strcasestr(at, db)) != NULL; at++) {
-        const char *behind = at + len;
-
-        if (*behind == '`' || *behind == '"')
-            behind++;
-        if (*behind == '.' && (at == text || !is_word(at[-1])))
-            return true;
-    }
-    return false;
-}
-
-static void look_into(gf_check_names *out, const gf_check_usages *others, MYSQL_ROW row)
-{
-    for (size_t i = 0; i < others->count; i++) {
-        char *name;
-
-        if (!names(row[3], others->items[i].name))
-            continue;
-        name = gf_asprintf("%s %s.%s (%s)", row[0], row[1], row[2], others->items[i].name);
-        gf_check_name(out, name);
-        free(name);
-    }
-}
-
-static bool check_texts(gf_check *c, const gf_check_usages *others, gf_error *err)
-{
-    MYSQL_RES *res = gf_server_query(c->source, "read views, triggers, routines and events", err, "%s", list);
-    gf_check_names naming = {0};
+    MYSQL_RES *res =
+        gf_server_query(c->source, "list views", err, "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.VIEWS");
     bool ok = res != NULL;
     MYSQL_ROW row;
 
-    while (ok && (row = mysql_fetch_row(res)) != NULL) {
-        if (!is_selected(c, row))
-            continue;
-        if (row[3] != NULL)
-            look_into(&naming, others, row);
-        if (strcmp(row[0], "view") == 0 && !c->begun &&
-            strcmp(gf_filter_target_db(&c->config->filter, row[1]), row[1]) == 0)
-            ok = check_view_name(c, row[1], row[2], err);
-    }
+    while (ok && (row = mysql_fetch_row(res)) != NULL)
+        if (gf_check_object_moved(c, row[0], NULL) &&
+            strcmp(gf_filter_target_db(&c->config->filter, row[0]), row[0]) == 0)
+            ok = check_view_name(c, row[0], row[1], err);
     mysql_free_result(res);
-    if (naming.count > 0)
-        gf_check_warning(
-            c,
-            "source: objects seem to name databases that are not moved, or not by that name: %s: the target "
-            "has to have what they need, and its user the right to it, or their creation or use fails there",
-            gf_check_names_text(&naming));
-    gf_check_names_free(&naming);
-    return ok;
-}
-
-static bool check_what_they_name(gf_check *c, gf_error *err)
-{
-    gf_check_usages others = {0};
-    bool ok = list_others(&others, c, err) && check_texts(c, &others, err);
-
-    gf_check_usages_free(&others);
     return ok;
 }
 
 /* They are noted in the marker before they are made, or a run that has to go on would not know them. */
-static void check_marker(gf_check *c, const objects *o)
+static void check_marker(gf_check *c, objects *o)
 {
-    for (size_t i = 0; i < o->objects.count && !c->marker; i++) {
-        const char *name = o->objects.items[i].name;
-
-        if (strncmp(name, "trigger ", 8) != 0 && strncmp(name, "event ", 6) != 0)
-            continue;
+    if (o->acting.count > 0 && !c->marker)
         gf_check_problem(
             c,
             "target: --create-objects makes triggers and events (%s) only where there is a marker: grant what "
             "it needs, or do without one of the two",
-            name);
-        break;
-    }
+            gf_check_names_text(&o->acting));
+}
+
+static void check_naming(gf_check *c, objects *o)
+{
+    if (o->naming.count > 0)
+        gf_check_warning(
+            c,
+            "source: objects seem to name databases that are not moved, or not by that name: %s: the target "
+            "has to have what they need, and its user the right to it, or their creation or use fails there",
+            gf_check_names_text(&o->naming));
 }
 
 static void check_families(gf_check *c, const objects *o)
@@ -363,14 +361,14 @@ static bool check_defaults(gf_check *c, const gf_check_usages *found, gf_error *
 
 static bool check_all(gf_check *c, objects *o, gf_error *err)
 {
-    if (!list_objects(o, c, c->source, err) || !check_grants(c, &o->databases, err) ||
-        !check_defaults(c, &o->databases, err) || !check_broken(c, err) || !check_what_they_name(c, err) ||
-        (!c->begun && !check_existing(c, o, err)))
+    if (!list_source(o, c, err) || !check_grants(c, &o->databases, err) || !check_defaults(c, &o->databases, err) ||
+        !check_broken(c, err) || (!c->begun && !(check_view_names(c, err) && check_existing(c, o, err))))
         return false;
     check_renamed(c, &o->databases);
     check_packages(c, &o->packages);
     check_families(c, o);
     check_marker(c, o);
+    check_naming(c, o);
     return gf_check_definers(c, err) && gf_check_sessions(c, err);
 }
 

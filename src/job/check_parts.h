@@ -90,6 +90,9 @@ void gf_check_use(gf_check_usages *u, const char *name, const char *user);
 const gf_check_usage *gf_check_used(const gf_check_usages *u, const char *name); /* NULL: it is not */
 void gf_check_usages_free(gf_check_usages *u);
 
+/* Is a view, trigger, routine or event of that database moved? table: the trigger's, which it stays with; else NULL. */
+bool gf_check_object_moved(const gf_check *c, const char *db, const char *table);
+
 /* `name` as an identifier of SQL; owned by the caller. */
 char *gf_check_quoted(const char *name);
 

@@ -431,7 +431,7 @@ static bool check_alike(gf_check *c, const gf_table *t, gf_error *err)
 
 static bool check_existing(gf_check *c, const gf_table *t, const char *kind, gf_check_names *full, gf_error *err)
 {
-    char *row = NULL;
+    bool rows;
 
     if (strcmp(kind, "BASE TABLE") != 0) {
         gf_check_problem(c, "target: %s.%s is there already and is no table (%s): drop it or rename %s", t->target_db,
@@ -442,16 +442,14 @@ static bool check_existing(gf_check *c, const gf_table *t, const char *kind, gf_
         return false;
     if (c->config->allow_existing)
         return true;
-    if (!gf_server_scalar(&row, c->target, "look into a table of the target", err, "SELECT 1 FROM %s LIMIT 1",
-                          t->target_sql))
+    if (!gf_target_has_rows(&rows, c->target, t, err))
         return is_denied(c->target);
-    if (row != NULL) {
+    if (rows) {
         char *name = gf_asprintf("%s.%s", t->target_db, t->target_name);
 
         gf_check_name(full, name);
         free(name);
     }
-    free(row);
     return true;
 }
 

@@ -220,11 +220,13 @@ static bool raise_counters(gf_job *j, gf_error *err)
     return ok;
 }
 
-/* Rule R3 holds for what acts as well: it is noted, and the note is on the target's disk, before it is there. */
+/* Rule R3 holds for what acts as well: it is noted, and the note is on the target's disk with all before, when it comes. */
 static bool announced(void *ctx, const gf_marker_object *acting, size_t count, gf_error *err)
 {
     gf_job *j = ctx;
 
+    if (count == 0)
+        return gf_durable_wait(j, err);
     if (j->marker == NULL)
         return gf_fail(
             err, GF_ERR_CONFIG,
@@ -264,7 +266,7 @@ bool gf_cutover_take_back(gf_job *j, gf_error *err)
     return ok;
 }
 
-/* After a lost link the next attempt takes back. */
+/* Waits for the target's disk as well (announced). After a lost link the next attempt takes back. */
 static bool create_objects(gf_job *j, gf_error *err)
 {
     const gf_objects_job job = {.source = j->source,
@@ -287,7 +289,7 @@ static bool finish_objects(gf_job *j, gf_error *err)
     gf_buf_reset(&j->left_out);
     if (j->config->create_objects)
         return create_objects(j, err);
-    return gf_objects_list(&j->left_out, j->source, &j->config->filter, err);
+    return gf_durable_wait(j, err) && gf_objects_list(&j->left_out, j->source, &j->config->filter, err);
 }
 
 /* After the last change. Every step may be repeated by a resumed run. */
@@ -295,7 +297,7 @@ bool gf_cutover_finish(gf_job *j, gf_error *err)
 {
     if (!gf_definitions_agree(j, err) || !raise_counters(j, err) ||
         !gf_sequences_raise(j->source, j->target, &j->source_info, &j->target_info, j->config, err) ||
-        !gf_durable_wait(j, err) || !finish_objects(j, err))
+        !finish_objects(j, err))
         return false;
     if (j->marker != NULL && !gf_marker_stage(j->marker, j->target, gf_stage_name(GF_STAGE_DONE), err))
         return false;

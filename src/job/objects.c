@@ -353,7 +353,6 @@ static bool create_one(struct object *o, MYSQL *source, MYSQL *target, const gf_
 
     gf_buf_ident(&db, o->db);
     ok = prints_its_name(o, source, err) && read_definition(&d, o, source, "NULL", err) &&
-         gf_databases_create(source, target, config, o->db, o->db, err) &&
          gf_server_exec(target, "choose database", err, "USE %s", gf_buf_cstr(&db)) &&
          create_in_database(target, o, &d, config, err);
     mysql_free_result(d.res);
@@ -406,42 +405,52 @@ static bool settle_collation(MYSQL *source, MYSQL *target, const char *db, const
     return ok;
 }
 
-static bool settle_collations(const struct objects *o, MYSQL *source, MYSQL *target, const gf_config *config,
-                              gf_error *err)
+static bool keeps_its_name(const struct object *o, const gf_config *config)
+{
+    return strcmp(gf_filter_target_db(&config->filter, o->db), o->db) == 0;
+}
+
+/* A database may hold objects and no table. */
+static bool settle_databases(const struct objects *o, const gf_objects_job *job, gf_error *err)
 {
     const char *last = NULL; /* they come ordered by database */
 
     for (size_t i = 0; i < o->count; i++) {
         const char *db = o->items[i].db;
 
-        if (last != NULL && strcmp(last, db) == 0)
-            continue;
-        last = db;
-        if (strcmp(gf_filter_target_db(&config->filter, db), db) == 0 &&
-            !settle_collation(source, target, db, config, err))
+        if ((last == NULL || strcmp(last, db) != 0) && keeps_its_name(&o->items[i], job->config) &&
+            (!gf_databases_create(job->source, job->target, job->config, db, db, err) ||
+             !settle_collation(job->source, job->target, db, job->config, err)))
             return false;
+        last = db;
     }
     return true;
 }
 
-static bool there_already(const struct object *o, MYSQL *target, const gf_filter *f)
+static bool has(const struct objects *list, const struct object *o)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i].kind == o->kind && strcmp(list->items[i].db, o->db) == 0 &&
+            strcmp(list->items[i].name, o->name) == 0)
+            return true;
+    return false;
+}
+
+/* What the target has already is kept as it is. */
+static bool mark_existing(struct objects *o, const gf_objects_job *job, gf_error *err)
 {
     struct objects there = {0};
-    bool found = false;
+    bool ok = list_all(&there, job->target, &job->config->filter, err);
 
-    if (list_one(&there, target, f, o->kind, o->db, NULL)) {
-        for (size_t i = 0; i < there.count && !found; i++)
-            found = strcmp(there.items[i].name, o->name) == 0;
-    }
+    for (size_t i = 0; ok && i < o->count; i++)
+        o->items[i].created = keeps_its_name(&o->items[i], job->config) && has(&there, &o->items[i]);
     free_objects(&there);
-    return found;
+    return ok;
 }
 
 /* One look at each; *created counts. False when it is not the object's fault: a lost link, another instance. */
 static bool create_round(unsigned *created, struct objects *o, bool acting, const gf_objects_job *job, gf_error *err)
 {
-    const gf_filter *f = &job->config->filter;
-
     *created = 0;
     for (size_t i = 0; i < o->count; i++) {
         struct object *item = &o->items[i];
@@ -450,11 +459,10 @@ static bool create_round(unsigned *created, struct objects *o, bool acting, cons
             continue;
         if (acting && !job->still_ours(job->ctx, err))
             return false;
-        if (strcmp(gf_filter_target_db(f, item->db), item->db) != 0)
+        if (!keeps_its_name(item, job->config))
             gf_fail(&item->failure, GF_ERR_CONFIG, "its database is renamed, its text may name the old one");
         else
-            item->created = there_already(item, job->target, f) ||
-                            create_one(item, job->source, job->target, job->config, &item->failure);
+            item->created = create_one(item, job->source, job->target, job->config, &item->failure);
         if (!item->created && item->failure.kind == GF_ERR_RETRY) {
             *err = item->failure;
             return false;
@@ -484,7 +492,7 @@ static bool create_kinds(size_t *left, struct objects *o, bool acting, const gf_
     return true;
 }
 
-/* Those that are not there already, to be noted before they are. */
+/* Those that are going to be made are noted before. */
 static bool announce(const struct objects *o, const gf_objects_job *job, gf_error *err)
 {
     gf_marker_object *acting = gf_calloc(o->count + 1, sizeof *acting);
@@ -494,11 +502,11 @@ static bool announce(const struct objects *o, const gf_objects_job *job, gf_erro
     for (size_t i = 0; i < o->count; i++) {
         const struct object *item = &o->items[i];
 
-        if (item->kind->acts && !there_already(item, job->target, &job->config->filter))
+        if (item->kind->acts && !item->created)
             acting[count++] =
                 (gf_marker_object){gf_strdup(item->kind->name), gf_strdup(item->db), gf_strdup(item->name)};
     }
-    ok = count == 0 || job->announced(job->ctx, acting, count, err);
+    ok = job->announced(job->ctx, acting, count, err);
     gf_marker_objects_free(acting, count);
     return ok;
 }
@@ -515,8 +523,8 @@ bool gf_objects_create(const gf_objects_job *job, gf_error *err)
 {
     struct objects o = {0};
     size_t left = 0;
-    bool ok = list_all(&o, job->source, &job->config->filter, err) &&
-              settle_collations(&o, job->source, job->target, job->config, err) &&
+    bool ok = list_all(&o, job->source, &job->config->filter, err) && settle_databases(&o, job, err) &&
+              mark_existing(&o, job, err) &&
               gf_server_exec(job->target, "remember the session", err, "SET @gfreplica_sql_mode=@@SESSION.sql_mode") &&
               create_in_order(&left, &o, job, err);
 

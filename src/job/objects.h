@@ -23,7 +23,7 @@ GF_MUST_CHECK bool gf_objects_session(MYSQL *target, const gf_objects_author *a,
 typedef struct {
     MYSQL *source, *target;
     const gf_config *config;
-    /* These triggers and events are going to be made: true when that is remembered whatever dies. */
+    /* All else is made, and these triggers and events (or none) are going to be: true when that is remembered whatever dies. */
     bool (*announced)(void *ctx, const gf_marker_object *acting, size_t count, gf_error *err);
     bool (*still_ours)(void *ctx, gf_error *err); /* before each of them */
     void *ctx;

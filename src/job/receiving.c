@@ -31,10 +31,13 @@ static bool running(gf_job *j)
     return j->receiver != NULL && !gf_receiver_failed(j->receiver, &err) && !relay.damaged;
 }
 
-static void stop_receiver(gf_job *j)
+/* The source's id of its connection; 0: none. */
+static unsigned long stop_receiver(gf_job *j)
 {
-    (void)gf_receiver_stop(j->receiver);
+    unsigned long session = gf_receiver_stop(j->receiver);
+
     j->receiver = NULL;
+    return session;
 }
 
 static bool start_receiver(gf_job *j, gf_error *err)
@@ -148,8 +151,7 @@ void gf_receiving_leave(gf_job *j)
     gf_error err;
 
     gf_receiving_close_reader(j);
-    session = gf_receiver_stop(j->receiver);
-    j->receiver = NULL;
+    session = stop_receiver(j);
     if (session != 0 &&
         !gf_server_exec(j->source, "end our stream on the source", &err, "KILL CONNECTION %lu", session))
         gf_log_debug("%s", err.text);

@@ -302,14 +302,21 @@ static bool may_be_there(const struct maker *m, const gf_table *t)
            bsearch(&t->target_name, m->names, m->name_count, sizeof(char *), compare_names) != NULL;
 }
 
+bool gf_target_has_rows(bool *rows, MYSQL *target, const gf_table *t, gf_error *err)
+{
+    char *row = NULL;
+    bool ok = gf_server_scalar(&row, target, "look into a table of the target", err, "SELECT 1 FROM %s LIMIT 1",
+                               t->target_sql);
+
+    *rows = row != NULL;
+    free(row);
+    return ok;
+}
+
 static bool check_existing(const struct maker *m, const gf_table *t, gf_error *err)
 {
-    gf_buf sql = {0};
-    bool rows = false, ok;
+    bool rows, ok = gf_target_has_rows(&rows, m->db, t, err);
 
-    gf_buf_printf(&sql, "SELECT 1 FROM %s LIMIT 1", t->target_sql);
-    ok = ask(m, &rows, err, "look into a table on the target", &sql);
-    gf_buf_free(&sql);
     if (!ok || !rows || m->config->allow_existing)
         return ok;
     return gf_fail(
