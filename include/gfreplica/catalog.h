@@ -56,6 +56,7 @@ typedef struct {
     bool row_period;   /* MariaDB system versioning's row start/end */
     bool old_temporal; /* MariaDB's pre-5.6 temporal format: no metadata in events */
     bool compressed;   /* MariaDB COMPRESSED column */
+    bool json_types;   /* JSON whose values carry marks (value.h) */
     gf_generated generated;
     uint64_t char_bytes;       /* declared maximum in bytes: CHAR, VARCHAR, BINARY, VARBINARY, TEXT, BLOB */
     unsigned precision, scale; /* DECIMAL; FLOAT(m,d) and DOUBLE(m,d) when scale_given */
@@ -130,6 +131,7 @@ typedef struct {
     gf_renames db_renames, table_renames;
     const char *marker_db; /* borrowed: never selected; NULL = "_gfreplica" */
     bool fold_case;        /* the source's lower_case_table_names is not 0: ASCII case of names does not count */
+    bool json_types;       /* the source tells the types inside a JSON document, and the target keeps them */
 } gf_filter;
 
 bool gf_filter_db(const gf_filter *f, const char *db);                       /* system schemas never */

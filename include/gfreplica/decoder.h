@@ -163,7 +163,7 @@ GF_MUST_CHECK bool gf_rowimage_read(gf_value *row, gf_cursor *in, const gf_table
                                     const uint8_t *present, gf_arena *arena, gf_error *err);
 /* Does the table map fit our definition? DATA error naming the first column that differs. */
 GF_MUST_CHECK bool gf_rowimage_check(const gf_table *t, const gf_event_columns *cols, gf_error *err);
-/* MySQL's binary JSON as the text that the server prints. Appended; false if malformed. */
-bool gf_json_text(gf_buf *out, gf_slice binary);
+/* MySQL's binary JSON as the text that the server prints, on request with marks (value.h). Appended; false if malformed. */
+bool gf_json_text(gf_buf *out, gf_slice binary, bool marks);
 
 #endif

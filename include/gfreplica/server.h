@@ -88,6 +88,8 @@ typedef struct {
 } gf_server_info;
 
 GF_MUST_CHECK bool gf_server_info_read(gf_server_info *out, MYSQL *db, gf_error *err);
+/* Can the types inside a JSON document be read on the source (JSON_TABLE of MySQL 8.0.4), and made on the target? */
+bool gf_server_json_types(const gf_server_info *source, const gf_server_info *target);
 
 /* The end of the binlog now (SHOW BINARY LOG STATUS / SHOW MASTER STATUS), file and offset without GTIDs: runs ahead
    of visibility (rule M3). */

@@ -18,7 +18,8 @@
  *   BIT(n)                   BYTES: (n+7)/8 bytes, big-endian
  *   GEOMETRY, VECTOR         BYTES: SRID + WKB; little-endian floats
  *   INET4 INET6 UUID         BYTES: 4 / 16 / 16 raw bytes in text order
- *   JSON of MySQL            JSON: utf8mb4 text as the server prints it
+ *   JSON of MySQL            JSON: utf8mb4 text as the server prints it; in a column with json_types (catalog.h) with
+ *                            a mark in front of each scalar that the text alone does not tell
  */
 #ifndef GFREPLICA_VALUE_H
 #define GFREPLICA_VALUE_H
@@ -36,6 +37,23 @@ typedef enum {
     GF_V_BYTES,
     GF_V_JSON
 } gf_value_kind;
+
+/*
+ * A scalar inside a document that MySQL's parser would make something else of: 5 is an INTEGER, 4294967296 an UNSIGNED,
+ * 1.5 a DOUBLE, "2024-01-02" a STRING unless they are marked. One byte; the text itself never holds bytes below 0x20.
+ */
+typedef enum {
+    GF_JSON_PLAIN, /* no mark: what the parser makes of it */
+    GF_JSON_INTEGER,
+    GF_JSON_UNSIGNED,
+    GF_JSON_DECIMAL,
+    GF_JSON_DATE,
+    GF_JSON_TIME,
+    GF_JSON_DATETIME,
+    GF_JSON_TIMESTAMP,
+    GF_JSON_OPAQUE, /* "base64:typeN:...", N: a column type */
+    GF_JSON_UNKNOWN /* of a type that we don't know; at the front of a document: its types can't be told */
+} gf_json_mark;
 
 typedef struct {
     gf_value_kind kind;

@@ -234,6 +234,7 @@ static void take_column(loader *l, MYSQL_ROW row)
     t->column_count++;
     t->columns[at] = (gf_column){0};
     gf_column_fill(&t->columns[at], &facts);
+    t->columns[at].json_types = l->filter->json_types && t->columns[at].type == GF_T_JSON;
 }
 
 static bool load_columns(loader *l, gf_error *err)

@@ -54,6 +54,7 @@ static const gf_field column_fields[] = {
     FIELD(F_BOOL, gf_column, row_period),
     FIELD(F_BOOL, gf_column, old_temporal),
     FIELD(F_BOOL, gf_column, compressed),
+    FIELD(F_BOOL, gf_column, json_types),
     ENUM("generated", gf_column, generated, generated_names),
     FIELD(F_U64, gf_column, char_bytes),
     FIELD(F_UINT, gf_column, precision),

@@ -9,6 +9,7 @@
 
 #include "gfreplica/line.h"
 #include "gfreplica/literal.h"
+#include "json_types.h"
 
 static bool part_of(const gf_key *key, unsigned column)
 {
@@ -45,6 +46,10 @@ void gf_rows_init(gf_rows *r, const gf_table *t, const gf_key *key, gf_flavor fl
         if (r->count > 0)
             gf_buf_byte(&r->fields, ',');
         gf_column_select(&r->fields, &t->columns[i], flavor);
+        if (t->columns[i].json_types) {
+            gf_buf_byte(&r->fields, ',');
+            gf_json_types_select(&r->fields, &t->columns[i]);
+        }
         r->columns[r->count++] = i;
     }
 }
@@ -62,10 +67,13 @@ void gf_rows_free(gf_rows *r)
 void gf_rows_parse(gf_rows *r, MYSQL_ROW row, const unsigned long *lengths)
 {
     gf_arena_reset(&r->arena);
-    for (unsigned i = 0; i < r->count; i++) {
-        unsigned column = r->columns[i];
+    for (unsigned i = 0, field = 0; i < r->count; i++, field++) {
+        const gf_column *col = &r->table->columns[r->columns[i]];
+        gf_value *v = &r->row[r->columns[i]];
 
-        gf_value_from_text(&r->row[column], &r->table->columns[column], row[i], lengths[i], &r->arena);
+        gf_value_from_text(v, col, row[field], lengths[field], &r->arena);
+        if (col->json_types && row[field++] != NULL)
+            v->bytes = gf_json_types_mark(v->bytes, row[field], &r->arena);
     }
 }
 

@@ -210,7 +210,10 @@ static bool same_config(gf_job *j, gf_error *err)
 
 bool gf_start_target(gf_job *j, gf_error *err)
 {
-    return connect_one(&j->target, j, 1, &j->config->target, &j->target_info, err);
+    if (!connect_one(&j->target, j, 1, &j->config->target, &j->target_info, err))
+        return false;
+    j->config->filter.json_types = gf_server_json_types(&j->source_info, &j->target_info);
+    return true;
 }
 
 bool gf_start_source(gf_job *j, gf_error *err)

@@ -53,6 +53,7 @@ enum { MAX_GROWTH = 32 };
 typedef struct {
     gf_buf *out;
     size_t limit; /* of out->len */
+    bool marks;
 } printer;
 
 static bool put_value(printer *p, uint8_t type, gf_cursor at, unsigned depth);
@@ -100,6 +101,12 @@ static gf_slice take_sized(gf_cursor *at)
     return (gf_slice){NULL, 0};
 }
 
+static void put_mark(printer *p, gf_json_mark mark)
+{
+    if (p->marks)
+        gf_buf_byte(p->out, (uint8_t)mark);
+}
+
 static bool put_literal(gf_buf *out, uint64_t v)
 {
     static const char *const names[] = {"null", "true", "false"};
@@ -110,17 +117,23 @@ static bool put_literal(gf_buf *out, uint64_t v)
     return true;
 }
 
-static bool put_int(gf_buf *out, uint64_t v, unsigned bytes)
+/* MySQL's parser takes a whole number for unsigned when it has more than 32 bits and no sign. */
+static bool put_int(printer *p, uint64_t v, unsigned bytes)
 {
     unsigned unused = 64 - 8 * bytes;
+    int64_t value = (int64_t)(v << unused) >> unused;
 
-    gf_buf_printf(out, "%lld", (long long)((int64_t)(v << unused) >> unused));
+    if (value > UINT32_MAX)
+        put_mark(p, GF_JSON_INTEGER);
+    gf_buf_printf(p->out, "%lld", (long long)value);
     return true;
 }
 
-static bool put_uint(gf_buf *out, uint64_t v)
+static bool put_uint(printer *p, uint64_t v)
 {
-    gf_buf_printf(out, "%llu", (unsigned long long)v);
+    if (v <= UINT32_MAX)
+        put_mark(p, GF_JSON_UNSIGNED);
+    gf_buf_printf(p->out, "%llu", (unsigned long long)v);
     return true;
 }
 
@@ -200,24 +213,25 @@ static void put_base64(gf_buf *out, gf_slice data)
     }
 }
 
-static bool put_opaque(gf_buf *out, gf_cursor *at)
+static bool put_opaque(printer *p, gf_cursor *at)
 {
+    static const uint8_t marks[256] = {
+        [OPAQUE_TIMESTAMP] = GF_JSON_TIMESTAMP, [OPAQUE_DATE] = GF_JSON_DATE,       [OPAQUE_TIME] = GF_JSON_TIME,
+        [OPAQUE_DATETIME] = GF_JSON_DATETIME,   [OPAQUE_DECIMAL] = GF_JSON_DECIMAL,
+    };
     uint8_t type = gf_cursor_u8(at);
     gf_slice data = take_sized(at);
 
     if (at->bad)
         return false;
-    switch (type) {
-    case OPAQUE_DECIMAL: return put_opaque_decimal(out, data);
-    case OPAQUE_TIMESTAMP:
-    case OPAQUE_DATE:
-    case OPAQUE_TIME:
-    case OPAQUE_DATETIME: return put_opaque_civil(out, data, type);
-    default: break;
-    }
-    gf_buf_printf(out, "\"base64:type%u:", type);
-    put_base64(out, data);
-    gf_buf_byte(out, '"');
+    put_mark(p, marks[type] != 0 ? marks[type] : GF_JSON_OPAQUE);
+    if (type == OPAQUE_DECIMAL)
+        return put_opaque_decimal(p->out, data);
+    if (marks[type] != 0)
+        return put_opaque_civil(p->out, data, type);
+    gf_buf_printf(p->out, "\"base64:type%u:", type);
+    put_base64(p->out, data);
+    gf_buf_byte(p->out, '"');
     return true;
 }
 
@@ -308,7 +322,7 @@ static bool put_container(printer *p, gf_cursor at, bool object, unsigned width,
     return true;
 }
 
-static bool put_scalar(gf_buf *out, uint8_t type, gf_cursor *at)
+static bool put_scalar(printer *p, uint8_t type, gf_cursor *at)
 {
     static const uint8_t sizes[] = {
         [LITERAL] = 1, [INT16] = 2, [UINT16] = 2, [INT32] = 4, [UINT32] = 4, [INT64] = 8, [UINT64] = 8, [DOUBLE] = 8};
@@ -321,12 +335,12 @@ static bool put_scalar(gf_buf *out, uint8_t type, gf_cursor *at)
     if (at->bad)
         return false;
     switch (type) {
-    case LITERAL: return put_literal(out, v);
-    case DOUBLE: return put_double(out, v);
+    case LITERAL: return put_literal(p->out, v);
+    case DOUBLE: return put_double(p->out, v);
     case UINT16:
     case UINT32:
-    case UINT64: return put_uint(out, v);
-    default: return put_int(out, v, size);
+    case UINT64: return put_uint(p, v);
+    default: return put_int(p, v, size);
     }
 }
 
@@ -337,7 +351,7 @@ static bool put_value(printer *p, uint8_t type, gf_cursor at, unsigned depth)
     case LARGE_OBJECT: return put_container(p, at, true, 4, depth);
     case SMALL_ARRAY: return put_container(p, at, false, 2, depth);
     case LARGE_ARRAY: return put_container(p, at, false, 4, depth);
-    case OPAQUE: return put_opaque(p->out, &at);
+    case OPAQUE: return put_opaque(p, &at);
     case STRING: {
         gf_slice s = take_sized(&at);
 
@@ -345,16 +359,16 @@ static bool put_value(printer *p, uint8_t type, gf_cursor at, unsigned depth)
             put_string(p->out, s);
         return !at.bad;
     }
-    default: return put_scalar(p->out, type, &at);
+    default: return put_scalar(p, type, &at);
     }
 }
 
-bool gf_json_text(gf_buf *out, gf_slice binary)
+bool gf_json_text(gf_buf *out, gf_slice binary, bool marks)
 {
     /* No bytes at all: a NOT NULL column that was never given a value (IGNORE, ALTER TABLE), printed as null. */
     if (binary.len == 0)
         return put_literal(out, 0);
-    printer p = {out, out->len + MAX_GROWTH * (binary.len + 8)};
+    printer p = {out, out->len + MAX_GROWTH * (binary.len + 8), marks};
     gf_cursor at = gf_cursor_of(binary.data, binary.len);
     uint8_t type = gf_cursor_u8(&at);
 

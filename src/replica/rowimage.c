@@ -360,7 +360,7 @@ static bool read_json(gf_value *out, gf_cursor *in, const field *f)
 {
     gf_value binary;
     gf_buf text = {0};
-    bool ok = read_blob(&binary, in, f) && !in->bad && gf_json_text(&text, binary.bytes);
+    bool ok = read_blob(&binary, in, f) && !in->bad && gf_json_text(&text, binary.bytes, f->col->json_types);
 
     if (ok)
         *out = (gf_value){.kind = GF_V_JSON, .bytes = gf_arena_copy(f->arena, text.data, text.len)};

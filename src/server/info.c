@@ -131,6 +131,12 @@ out:
     return ok;
 }
 
+bool gf_server_json_types(const gf_server_info *source, const gf_server_info *target)
+{
+    return source->flavor == GF_FLAVOR_MYSQL && source->version >= 80004 && target->flavor == GF_FLAVOR_MYSQL &&
+           target->version >= 80004;
+}
+
 /* ---- the binlog's end ---- */
 
 static const char *end_statement(const gf_server_info *info)

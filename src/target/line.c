@@ -134,7 +134,7 @@ static bool put_field(gf_buf *out, const gf_column *col, const gf_value *v)
     case GF_V_TEMPORAL:
     case GF_V_BYTES: put_bytes(out, v->bytes); return true;
     case GF_V_JSON:
-        if (!gf_json_is_plain(v->bytes))
+        if (!gf_json_is_plain(v->bytes, col->json_types))
             return false;
         put_bytes(out, v->bytes);
         return true;

@@ -236,7 +236,7 @@ void gf_literal_store(gf_buf *out, const gf_column *col, const gf_value *v, bool
     if (put_simple(out, v))
         return;
     if (v->kind == GF_V_JSON)
-        gf_literal_json(out, v->bytes);
+        gf_literal_json(out, v->bytes, col->json_types);
     else if (!put_plain_bytes(out, col, v->bytes))
         gf_literal_quoted(out, v->bytes);
 }
@@ -251,7 +251,7 @@ void gf_literal_compare(gf_buf *out, const gf_column *col, const gf_value *v)
         return;
     if (v->kind == GF_V_JSON) {
         gf_buf_str(out, "CAST(");
-        gf_literal_json(out, v->bytes);
+        gf_literal_json(out, v->bytes, col->json_types);
         gf_buf_str(out, " AS JSON)");
     } else if (!put_plain_bytes(out, col, v->bytes)) {
         put_introduced(out, col->charset, v->bytes);

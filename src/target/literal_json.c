@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * JSON text goes back into a JSON column by parsing, and one kind of value does not survive that: a DECIMAL inside
- * the document (1.10, made by CAST) would come back as a DOUBLE and print as 1.1. A number is such a decimal exactly
- * when printing it as a double gives another text; those are put in behind the parser, by JSON_REPLACE with their
- * path. All other values that have no form of their own in JSON (dates, binary strings) print as strings, and stay so.
+ * JSON text goes back into a JSON column by parsing, and some values do not survive that: dates, binary strings and
+ * decimals have no form of their own in JSON, and integers are told apart by their size. They are put in behind the
+ * parser, by JSON_REPLACE with their path.
+ *
+ * Which they are, marks tell (value.h). Without marks a DECIMAL can still be told where it matters for the text: 1.10
+ * would come back as a DOUBLE and print as 1.1. A number is such a decimal exactly when printing it as a double gives
+ * another text. All others print as what the parser takes them for, and become that.
  *
  * Doubles print by the rules of MySQL's my_gcvt: the fewest digits that name the double, without exponent from 1e-15
  * to below 1e15 (and where there are digits behind the point), and with ".0" where it would look like an integer.
@@ -15,6 +18,7 @@
 #include <stdlib.h>
 
 #include "gfreplica/literal.h"
+#include "json_leaf.h"
 
 enum { MAX_DEPTH = 128, MAX_NUMBER = 128 };
 
@@ -125,12 +129,14 @@ size_t gf_json_double(char out[GF_JSON_DOUBLE_MAX], double v)
     return (size_t)(to - out);
 }
 
-/* ---- finding decimals ---- */
+/* ---- finding what does not survive ---- */
 
 typedef struct {
     gf_slice text;
+    bool marked; /* marks tell all that there is to tell */
     size_t at;
-    gf_buf path, edits; /* owned; the path of the value at hand; ", path, decimal" of those found */
+    gf_json_mark mark;  /* of the value at hand */
+    gf_buf path, edits; /* owned; the path of the value at hand; ", path, value" of those found */
     struct {
         size_t path_len; /* of the container itself */
         uint64_t index;
@@ -163,25 +169,31 @@ static bool survives(const char *number)
     return len == strlen(number) && memcmp(text, number, len) == 0;
 }
 
+static void add_edit(scanner *s, gf_json_mark mark, gf_slice leaf)
+{
+    gf_buf_str(&s->edits, ",_utf8mb4");
+    gf_literal_quoted(&s->edits, gf_slice_of(s->path.data, s->path.len));
+    gf_buf_byte(&s->edits, ',');
+    gf_json_leaf(&s->edits, mark, leaf);
+    s->mark = GF_JSON_PLAIN;
+}
+
 static void scan_number(scanner *s)
 {
     static const char number_chars[] = "+-.0123456789eE";
+    gf_slice leaf = gf_slice_of(s->text.data + s->at, 0);
     char number[MAX_NUMBER];
-    size_t len = 0;
 
-    while (s->at + len < s->text.len && strchr(number_chars, s->text.data[s->at + len]) != NULL &&
-           s->text.data[s->at + len] != 0)
-        len++;
-    if (len < sizeof number) {
-        memcpy(number, s->text.data + s->at, len);
-        number[len] = '\0';
-        if (!survives(number)) {
-            gf_buf_str(&s->edits, ",_utf8mb4");
-            gf_literal_quoted(&s->edits, gf_slice_of(s->path.data, s->path.len));
-            gf_buf_printf(&s->edits, ",%s", number);
-        }
+    while (s->at < s->text.len && s->text.data[s->at] != 0 && strchr(number_chars, s->text.data[s->at]) != NULL)
+        s->at++;
+    leaf.len = (size_t)(s->text.data + s->at - leaf.data);
+    if (s->mark == GF_JSON_PLAIN && !s->marked && leaf.len < sizeof number) {
+        memcpy(number, leaf.data, leaf.len);
+        number[leaf.len] = '\0';
+        s->mark = survives(number) ? GF_JSON_PLAIN : GF_JSON_INTEGER; /* as its digits stand, which is a DECIMAL */
     }
-    s->at += len;
+    if (s->mark != GF_JSON_PLAIN)
+        add_edit(s, s->mark, leaf);
 }
 
 /* A string: a value, or a member's name, which becomes the last leg of the path as it stands. */
@@ -192,7 +204,13 @@ static void scan_string(scanner *s)
     while (s->at < s->text.len && s->text.data[s->at] != '"')
         s->at += s->text.data[s->at] == '\\' ? 2 : 1;
     s->at++;
-    if (s->at >= s->text.len || s->text.data[s->at] != ':' || s->depth == 0)
+    if (s->at > s->text.len)
+        s->at = s->text.len;
+    if (s->mark != GF_JSON_PLAIN) {
+        add_edit(s, s->mark, gf_slice_of(s->text.data + start, s->at - start));
+        return;
+    }
+    if (s->at == s->text.len || s->text.data[s->at] != ':' || s->depth == 0)
         return;
     s->path.len = s->levels[s->depth - 1].path_len;
     gf_buf_byte(&s->path, '.');
@@ -237,6 +255,8 @@ static void scan(scanner *s)
             scan_string(s);
             continue;
         }
+        if (c < ' ')
+            s->mark = c;
         if ((c == '[' || c == '{') && s->depth == MAX_DEPTH) /* no document of a server is so deep */
             return;
         if (c == '[' || c == '{')
@@ -249,11 +269,21 @@ static void scan(scanner *s)
     }
 }
 
-bool gf_json_is_plain(gf_slice text)
+static bool is_marked(gf_slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.data[i] < ' ')
+            return true;
+    return false;
+}
+
+bool gf_json_is_plain(gf_slice text, bool marked)
 {
     scanner s = {.text = text};
     bool plain;
 
+    if (marked)
+        return !is_marked(text);
     scan(&s);
     plain = s.edits.len == 0;
     gf_buf_free(&s.path);
@@ -261,17 +291,35 @@ bool gf_json_is_plain(gf_slice text)
     return plain;
 }
 
-void gf_literal_json(gf_buf *out, gf_slice text)
+void gf_json_unmarked(gf_buf *out, gf_slice text)
 {
-    scanner s = {.text = text};
+    size_t run = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] >= ' ')
+            continue;
+        gf_buf_add(out, text.data + run, i - run);
+        run = i + 1;
+    }
+    gf_buf_add(out, text.data + run, text.len - run);
+}
+
+void gf_literal_json(gf_buf *out, gf_slice text, bool marked)
+{
+    scanner s = {.text = text, .marked = marked};
+    gf_buf plain = {0};
 
     scan(&s);
+    gf_json_unmarked(&plain, text);
+    if (s.mark != GF_JSON_PLAIN) /* in front of no scalar */
+        add_edit(&s, GF_JSON_UNKNOWN, (gf_slice){0});
     gf_buf_str(out, s.edits.len == 0 ? "_utf8mb4" : "JSON_REPLACE(_utf8mb4");
-    gf_literal_quoted(out, text);
+    gf_literal_quoted(out, gf_slice_of(plain.data, plain.len));
     if (s.edits.len > 0) {
         gf_buf_add(out, s.edits.data, s.edits.len);
         gf_buf_byte(out, ')');
     }
+    gf_buf_free(&plain);
     gf_buf_free(&s.path);
     gf_buf_free(&s.edits);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * literal_json.h - a MySQL JSON document as an SQL expression whose value prints as exactly that document.
+ * literal_json.h - a MySQL JSON document as an SQL expression whose value is exactly that document.
  *
  * Threads: no state.
  */
@@ -9,11 +9,14 @@
 
 #include "gfreplica/value.h"
 
-/* `text` as MySQL prints it. Appended. */
-void gf_literal_json(gf_buf *out, gf_slice text);
+/* `text` as value.h has it; marked: its column has json_types. Appended. */
+void gf_literal_json(gf_buf *out, gf_slice text, bool marked);
 
-/* The text alone, parsed by a server, gives the document again: there is no decimal inside. */
-bool gf_json_is_plain(gf_slice text);
+/* The text alone, parsed by a server, gives the document again. */
+bool gf_json_is_plain(gf_slice text, bool marked);
+
+/* The text without its marks. Appended. */
+void gf_json_unmarked(gf_buf *out, gf_slice text);
 
 /* '...' with what must be escaped escaped. Appended. */
 void gf_literal_quoted(gf_buf *out, gf_slice bytes);

@@ -26,10 +26,17 @@ enum { INDEXED_MAX = 255 }; /* longer strings are not worth writing twice for an
 
 static void put_cast(gf_buf *out, const gf_column *col, gf_slice bytes)
 {
+    gf_buf text = {0};
+
     gf_buf_str(out, "CAST(");
     gf_buf_ident(out, col->name);
     gf_buf_str(out, " AS BINARY)<=>");
+    if (col->json_types) {
+        gf_json_unmarked(&text, bytes);
+        bytes = gf_slice_of(text.data, text.len);
+    }
     gf_literal_quoted(out, bytes);
+    gf_buf_free(&text);
 }
 
 static void put_exact(gf_buf *out, const gf_column *col, const gf_value *v)

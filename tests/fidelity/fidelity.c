@@ -69,6 +69,41 @@ static void put_fraction(FILE *out, uint64_t r, int digits)
     put_digits(out, r, digits);
 }
 
+/* Containers in containers, with values of all types on each level. */
+static void put_nested(FILE *out, uint64_t r, unsigned depth)
+{
+    static const char *const scalars[] = {"1",
+                                          "1.5",
+                                          "1.5e0",
+                                          "CAST(1 AS UNSIGNED)",
+                                          "DATE'2024-01-02'",
+                                          "'2024-01-02'",
+                                          "4294967296",
+                                          "CAST(4294967296 AS UNSIGNED)",
+                                          "TIME'01:02:03'",
+                                          "NULL",
+                                          "TRUE",
+                                          "X'6162'",
+                                          "'base64:type15:YWI='",
+                                          "CAST(12 AS DECIMAL(5,0))"};
+    bool object = (r & 1) != 0;
+    unsigned members = (unsigned)(r >> 1) % 5;
+
+    fputs(object ? "JSON_OBJECT(" : "JSON_ARRAY(", out);
+    for (unsigned i = 0; i < members; i++) {
+        uint64_t s = mix(r + i + 1);
+
+        fputs(i > 0 ? "," : "", out);
+        if (object)
+            fprintf(out, "'%llu',", (unsigned long long)(s >> 8) % 1000);
+        if (depth > 0 && s % 3 == 0)
+            put_nested(out, mix(s), depth - 1);
+        else
+            fputs(scalars[(s >> 16) % (sizeof scalars / sizeof scalars[0])], out);
+    }
+    fputc(')', out);
+}
+
 static void put_document(FILE *out, uint64_t r)
 {
     int scale = (int)(mix(r) % 31), digits = 1 + (int)(mix(r + 1) % 30);
@@ -82,7 +117,9 @@ static void put_document(FILE *out, uint64_t r)
             ",JSON_OBJECT('%llu',CAST(%lld AS DECIMAL(20,0)),'d.\"k',CAST(%lld/1000 AS DECIMAL(30,%d)),'f',%.15ge0,",
             (unsigned long long)(r % 100), (long long)mix(r + 4), (long long)(mix(r + 5) >> 20), scale % 10,
             (double)(int64_t)mix(r + 6) / 1e6);
-    fprintf(out, "'u',%llu))", (unsigned long long)mix(r + 7));
+    fprintf(out, "'u',%llu),", (unsigned long long)mix(r + 7));
+    put_nested(out, mix(r + 8) | 8, 5);
+    fputc(')', out);
 }
 
 static void put_random(FILE *out, const f_column *c, uint64_t r)
@@ -291,7 +328,11 @@ static const struct {
     {",uuid,", "UNHEX(CONCAT(LEFT(HEX(CAST(%s AS BINARY(16))), 30), '5B'))", "%s IS NOT NULL"},
     {",inet6,", "UNHEX(CONCAT(LEFT(HEX(CAST(%s AS BINARY(16))), 30), '5B'))", "%s IS NOT NULL"},
     {",inet4,", "UNHEX(CONCAT(LEFT(HEX(CAST(%s AS BINARY(4))), 6), '5B'))", "%s IS NOT NULL"},
-    {",json,", "JSON_ARRAY(%s)", "%s IS NOT NULL"},
+    /* the same text with other types inside, where there are such */
+    {",json,",
+     "IF(JSON_STORAGE_SIZE(CAST(CAST(%s AS CHAR) AS JSON)) <> JSON_STORAGE_SIZE(%s), CAST(CAST(%s AS CHAR) AS JSON),"
+     " JSON_ARRAY(%s))",
+     "%s IS NOT NULL"},
 };
 
 /* printf with the same argument for every %s. */

@@ -265,10 +265,39 @@ static const f_table f_both[] = {
         "JSON_ARRAY(CAST('-838:59:58.5' AS TIME(1)),TIME'00:00:00.000001',CAST(2024 AS YEAR))",
         "JSON_ARRAY(CAST(REPEAT('x',100) AS BINARY),CAST('' AS BINARY),CAST('x' AS BINARY),b'101')",
         "JSON_ARRAY(JSON_OBJECT('it''s \"q\" \\\\ é',CAST(1.10 AS DECIMAL(5,2))))",
-        "CAST(CAST(7.70 AS DECIMAL(4,2)) AS JSON)", "CAST(NOW(6) AS JSON)",
-        "JSON_OBJECT('ts',TIMESTAMP'2020-01-01 00:00:00')", "CONCAT(REPEAT('[',99),REPEAT(']',99))",
-        "JSON_QUOTE(REPEAT('y',16384))", "CONCAT('{\"k\":\"',REPEAT('x',70000),'\"}')", "'9007199254740993'",
-        "JSON_ARRAY(9007199254740993.0e0, 0.1e0, 1e22, 1.0e-7, 123456.0e0)"}}}},
+        "CAST(CAST(7.70 AS DECIMAL(4,2)) AS JSON)",
+        "CAST(NOW(6) AS JSON)",
+        "JSON_OBJECT('ts',TIMESTAMP'2020-01-01 00:00:00')",
+        "CONCAT(REPEAT('[',99),REPEAT(']',99))",
+        "JSON_QUOTE(REPEAT('y',16384))",
+        "CONCAT('{\"k\":\"',REPEAT('x',70000),'\"}')",
+        "'9007199254740993'",
+        "JSON_ARRAY(9007199254740993.0e0, 0.1e0, 1e22, 1.0e-7, 123456.0e0)",
+        "JSON_ARRAY(4294967295,4294967296,9223372036854775807,-4294967296,CAST(0 AS UNSIGNED),CAST(4294967296 AS "
+        "UNSIGNED),CAST(18446744073709551615 AS UNSIGNED),CAST(5 AS DECIMAL(65,0)),CAST(4294967296 AS DECIMAL(20,0)))",
+        "JSON_ARRAY(CAST('0000-00-00' AS DATE),CAST('2024-02-31' AS DATE),CAST('2024-00-00 00:00:00' AS DATETIME),"
+        "'2024-01-02','base64:type15:YWI=','03:04:05.000000')",
+        "JSON_OBJECT('a',JSON_ARRAY(1,1.5,JSON_OBJECT('x',1.5,'y',JSON_ARRAY(DATE'2024-01-02',2))),'b',DATE'2024-01-02',"
+        "'c','2024-01-02','d',JSON_OBJECT('e',JSON_ARRAY(JSON_ARRAY(1.5),1.5e0),'f',CAST(1 AS UNSIGNED)),'*/ \\\\ \"',1.5)",
+        "CAST(DATE'2024-01-02' AS JSON)",
+        "CAST(CAST(7 AS UNSIGNED) AS JSON)",
+        "CAST(X'616263' AS JSON)",
+        "JSON_ARRAY(FROM_BASE64(TO_BASE64(REPEAT('y',70000))),FROM_BASE64(''))"}}}},
+    {ON_MYSQL,
+     "typed", /* what only columns put into a document */
+     NULL,
+     NULL,
+     {{"ts", "TIMESTAMP(3) NULL", F_NONE, 0, {"'2024-01-02 03:04:05.678'", "'1970-01-01 00:00:01'", "NULL"}},
+      {"b4", "BINARY(4)", F_NONE, 0, {"'ab'", "''", "NULL"}},
+      {"tb", "TINYBLOB", F_NONE, 0, {"''", "'a'", "REPEAT('x',255)"}},
+      {"bb", "BLOB", F_NONE, 0, {"'bc'", "''", "REPEAT('x',65535)"}},
+      {"mb", "MEDIUMBLOB", F_NONE, 0, {"'def'", "REPEAT('x',70000)", "''"}},
+      {"lb", "LONGBLOB", F_NONE, 0, {"''", "REPEAT('y',70000)", "'x'"}},
+      {"b5", "BIT(5)", F_NONE, 0, {"b'10101'", "0", "NULL"}},
+      {"b64", "BIT(64)", F_NONE, 0, {"18446744073709551615", "1", "NULL"}},
+      {"y", "YEAR", F_NONE, 0, {"2024", "0", "NULL"}},
+      {"p", "POINT SRID 0", F_NONE, 0, {"ST_GeomFromText('POINT(1 -2.5)')", "NULL"}},
+      {"j", "JSON", F_NONE, 0, {"JSON_ARRAY(ts,b4,JSON_OBJECT('tb',tb,'bb',bb),mb,lb,JSON_ARRAY(b5,b64),y,p)"}}}},
 };
 
 static const f_table f_own[] = {

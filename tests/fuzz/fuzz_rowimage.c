@@ -100,7 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool relaxed = false;
     gf_buf text = {0}, literal = {0};
 
-    if (gf_json_text(&text, gf_slice_of(data + 1, size - 1))) {
+    if (gf_json_text(&text, gf_slice_of(data + 1, size - 1), (data[0] & 1) != 0)) {
         gf_value v = {.kind = GF_V_JSON, .bytes = gf_slice_of(text.data, text.len)};
 
         gf_literal_store(&literal, &json, &v, &relaxed);

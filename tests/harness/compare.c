@@ -7,7 +7,8 @@
  *   - character_set_results = NULL: text comes in the column's own character set, as it is stored;
  *   - time_zone +00:00: a TIMESTAMP is printed as it is stored;
  *   - FLOAT and DOUBLE are multiplied by 1e0: the printed double has all digits, a printed FLOAT has six;
- *   - of ENUM and SET the number stands in front of the members' bytes: the invalid value 0 prints like a member ''.
+ *   - of ENUM and SET the number stands in front of the members' bytes: the invalid value 0 prints like a member '';
+ *   - behind a JSON document of MySQL stand the types of all values inside, in the order in which the server lists them.
  * Rows are paired by a sort key that both servers sort alike whatever their collations: an integer key as it is, any
  * other as bytes; a table without primary or unique NOT NULL key by a digest of the whole row. Where the sort keys of
  * two rows differ, the lower one has no partner.
@@ -24,6 +25,7 @@
 typedef struct {
     char *name;
     bool is_integer, is_float, has_members;
+    bool is_document;       /* MySQL's JSON, on both sides */
     unsigned address_bytes; /* of MariaDB's INET4, INET6, UUID; else 0 */
 } column;
 
@@ -136,8 +138,9 @@ static void load_columns(layout *l, MYSQL *db, const char *schema, const char *t
     if (l->columns == NULL)
         h_fail("out of memory");
     while ((row = mysql_fetch_row(result)) != NULL)
-        l->columns[l->column_count++] = (column){strdup(row[0]), is_in(row[1], integers), is_in(row[1], floats),
-                                                 is_in(row[1], members), address_bytes(row[1])};
+        l->columns[l->column_count++] =
+            (column){strdup(row[0]),         is_in(row[1], integers),         is_in(row[1], floats),
+                     is_in(row[1], members), strcasecmp(row[1], "json") == 0, address_bytes(row[1])};
     mysql_free_result(result);
 }
 
@@ -192,6 +195,19 @@ static void free_layout(layout *l)
 
 /* --- the query of a table ----------------------------------------------------------------------------------------- */
 
+/* One that is too long for CONCAT is compared as text. */
+static void write_document(FILE *out, const char *name)
+{
+    static const char types[] = "(SELECT JSON_ARRAYAGG(JSON_TYPE(v)) FROM JSON_TABLE(%s, '$**%s'"
+                                " COLUMNS (v JSON PATH '$')) t)";
+
+    fprintf(out, "IFNULL(CONCAT(%s, JSON_TYPE(%s), IFNULL(", name, name);
+    fprintf(out, types, name, ".*");
+    fputs(", ''), IFNULL(", out);
+    fprintf(out, types, name, "[*]");
+    fprintf(out, ", '')), %s)", name);
+}
+
 static void write_column(FILE *out, const column *c)
 {
     char *name = quote(c->name, '`');
@@ -200,6 +216,8 @@ static void write_column(FILE *out, const column *c)
         fprintf(out, "CONCAT(LPAD(%s | 0, 20, '0'), CAST(%s AS BINARY))", name, name);
     else if (c->address_bytes > 0)
         fprintf(out, "HEX(CAST(%s AS BINARY(%u)))", name, c->address_bytes);
+    else if (c->is_document)
+        write_document(out, name);
     else
         fprintf(out, c->is_float ? "%s * 1e0" : "%s", name);
     free(name);
@@ -484,6 +502,8 @@ static void compare_table(comparison *c, const char *db, const char *table, cons
 {
     layout a = load_layout(c->source.db, db, table), b = load_layout(c->target.db, target_db, target_table);
 
+    for (unsigned i = 0; i < a.column_count && i < b.column_count; i++)
+        a.columns[i].is_document = a.columns[i].is_document && b.columns[i].is_document;
     c->totals.tables++;
     if (b.column_count == 0) {
         c->totals.differences++;

@@ -5,7 +5,7 @@
  * The tables of values_tables.h are filled in database v. Their rows are read as chunks are (SELECT, text protocol)
  * and as the stream is (row events of the binlog file, cut out here by a reader of some thirty lines), and written
  * from the one into va, from the other into vb. The server's own binlog then is the judge: the row images of va and
- * vb must be v's to the bit, JSON apart, which is compared as text.
+ * vb must be v's to the bit, JSON apart, which is compared as text and types (marks).
  *
  * The loop tests (_i) run once per family.
  */
@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../src/copier/json_types.h"
 #include "../../src/target/load.h"
 #include "gfreplica/copier.h"
 #include "gfreplica/decoder.h"
@@ -131,7 +132,7 @@ static void open_world(world *w, int i)
 {
     MYSQL *db = connect_as(i, GF_CONN_PLAIN);
     MYSQL_RES *names = gf_server_query(db, "list tables", &err, "SHOW TABLES FROM v");
-    gf_filter filter = {0};
+    gf_filter filter = {.json_types = families[i].flavor == GF_FLAVOR_MYSQL};
     MYSQL_ROW row;
 
     ck_assert_msg(names != NULL, "%s", err.text);
@@ -193,6 +194,10 @@ static void read_chunk(row_set *set, world *w, MYSQL *db)
     for (unsigned c = 0; c < set->table->column_count; c++) {
         gf_buf_str(&sql, c > 0 ? "," : "");
         gf_column_select(&sql, &set->table->columns[c], families[w->family].flavor);
+        if (set->table->columns[c].json_types) {
+            gf_buf_str(&sql, ",");
+            gf_json_types_select(&sql, &set->table->columns[c]);
+        }
     }
     MYSQL_RES *result =
         gf_server_query(db, "read", &err, "%s FROM %s.`%s` ORDER BY id", gf_buf_cstr(&sql), set->db, set->table->name);
@@ -203,12 +208,14 @@ static void read_chunk(row_set *set, world *w, MYSQL *db)
         unsigned long *lengths = mysql_fetch_lengths(result);
         a_row *row = add_row(set, w);
 
-        for (unsigned c = 0; c < set->table->column_count; c++) {
+        for (unsigned c = 0, f = 0; c < set->table->column_count; c++, f++) {
             /* an end of its own, so that a read beyond it is seen */
-            gf_slice own = gf_arena_copy(&w->arena, fields[c], fields[c] == NULL ? 0 : lengths[c]);
+            gf_slice own = gf_arena_copy(&w->arena, fields[f], fields[f] == NULL ? 0 : lengths[f]);
 
             gf_value_from_text(&row->values[c], &set->table->columns[c],
-                               fields[c] == NULL ? NULL : (const char *)own.data, own.len, &w->arena);
+                               fields[f] == NULL ? NULL : (const char *)own.data, own.len, &w->arena);
+            if (set->table->columns[c].json_types && fields[f++] != NULL)
+                row->values[c].bytes = gf_json_types_mark(row->values[c].bytes, fields[f], &w->arena);
         }
     }
     mysql_free_result(result);

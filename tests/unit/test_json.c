@@ -130,7 +130,7 @@ START_TEST(json__prints_or_refuses_every_form)
     for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
         gf_slice binary = unhex(samples[i].hex);
         gf_buf out = {0};
-        bool ok = gf_json_text(&out, binary);
+        bool ok = gf_json_text(&out, binary, false);
 
         ck_assert_msg(ok == (samples[i].text != NULL), "%s: %s", samples[i].hex, gf_buf_cstr(&out));
         if (ok)
@@ -151,7 +151,7 @@ START_TEST(json__refuses_what_is_cut_short)
             gf_buf out = {0};
 
             memcpy(exact, binary.data, cut);
-            ck_assert_msg(!gf_json_text(&out, gf_slice_of(exact, cut)), "%s cut to %zu", samples[i].hex, cut);
+            ck_assert_msg(!gf_json_text(&out, gf_slice_of(exact, cut), false), "%s cut to %zu", samples[i].hex, cut);
             gf_buf_free(&out);
             free(exact);
         }
@@ -186,7 +186,7 @@ static gf_slice nested(unsigned depth, unsigned elements)
 static bool prints(gf_slice binary)
 {
     gf_buf out = {0};
-    bool ok = gf_json_text(&out, binary);
+    bool ok = gf_json_text(&out, binary, false);
 
     gf_buf_free(&out);
     free((void *)(uintptr_t)binary.data);

@@ -124,6 +124,41 @@ START_TEST(store__puts_decimals_back_into_json)
 }
 END_TEST
 
+/* What marks tell is put in with its type; without a mark nothing is, for the parser makes the rest of it. */
+START_TEST(store__puts_marked_values_into_json)
+{
+    gf_column j = {.type = GF_T_JSON, .json_types = true};
+    static const struct {
+        const char *marked, *expected;
+    } cases[] = {
+        {"[1.10, 4294967296]", "_utf8mb4'[1.10, 4294967296]'"},
+        {"[\1"
+         "4294967296, \2"
+         "5]",
+         "JSON_REPLACE(_utf8mb4'[4294967296, 5]',_utf8mb4'$[0]',4294967296,_utf8mb4'$[1]',CAST('5' AS UNSIGNED))"},
+        {"\3"
+         "1.50",
+         "JSON_REPLACE(_utf8mb4'1.50',_utf8mb4'$',1.50)"},
+        {"{\"a\": \3"
+         "5}",
+         "JSON_REPLACE(_utf8mb4'{\"a\": 5}',_utf8mb4'$.\"a\"',5.)"},
+        {"[\4\"2024-01-02\", \"x\"]",
+         "JSON_REPLACE(_utf8mb4'[\"2024-01-02\", \"x\"]',_utf8mb4'$[0]',CAST('2024-01-02' AS DATE))"},
+        {"\x08\"base64:type16:BQ==\"",
+         "JSON_REPLACE(_utf8mb4'\"base64:type16:BQ==\"',_utf8mb4'$',(SELECT b FROM JSON_TABLE(JSON_ARRAY(CAST(CONV(HEX("
+         "FROM_BASE64('BQ==')),16,10) AS UNSIGNED)),_utf8mb4'$[*]' COLUMNS (b BIT(8) PATH _utf8mb4'$' ERROR ON ERROR)) "
+         "t))"},
+        {"\x08\"base64:type253:YQ==\"",
+         "JSON_REPLACE(_utf8mb4'\"base64:type253:YQ==\"',_utf8mb4'$',`JSON holds a binary value of type 253, which no SQL "
+         "makes`)"},
+        {"\t{}", "JSON_REPLACE(_utf8mb4'{}',_utf8mb4'$',`JSON holds a value of an unknown type`)"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        expect_stored(j, bytes_value(GF_V_JSON, cases[i].marked, strlen(cases[i].marked)), cases[i].expected);
+}
+END_TEST
+
 START_TEST(compare__introduces_the_character_set)
 {
     expect_compared((gf_column){.type = GF_T_VARCHAR, .charset = latin1}, TEXT("it's"), "_latin1'it\\'s'");
@@ -278,6 +313,7 @@ int main(void)
     tcase_add_test(tcase, store__quotes_a_number_that_is_none);
     tcase_add_test(tcase, store__tells_what_strict_mode_refuses);
     tcase_add_test(tcase, store__puts_decimals_back_into_json);
+    tcase_add_test(tcase, store__puts_marked_values_into_json);
     tcase_add_test(tcase, compare__introduces_the_character_set);
     tcase_add_test(tcase, double__prints_as_the_server_does);
     tcase_add_test(tcase, where__names_a_row_by_its_key);

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * MySQL lists all values inside a document by two paths, `$**.*` (members of objects) and `$**[*]` (elements of
+ * arrays), each in its own order: container after container as they open in the text, the outer before the inner,
+ * and of each container all its values in a row. JSON_TABLE numbers them, so a type is told by a path and a number:
+ *
+ *     {"a": [1.50, 2], "b": "2024-01-02", "c": {"d": 3}}      made of a decimal and a date
+ *     members: 1 a, 2 b, 3 c, 4 c.d;  elements: 1 a[0], 2 a[1]
+ *     field:   "1:2 DATE|1:1 DECIMAL|OBJECT"                  how many, which; the last is the document's own
+ *
+ * Types that the parser gives by itself are left out by the server. Whole numbers beyond 32 bits are the other way
+ * round: the parser makes UNSIGNED of them, which is told, so one that is not told is an INTEGER.
+ *
+ * To find a value's number while reading the text from left to right, a first pass counts what each container holds.
+ */
+#include "json_types.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_DEPTH = 128, MEMBERS = 0, ELEMENTS = 1, PATHS };
+
+static void select_path(gf_buf *out, const gf_column *col, const char *path)
+{
+    gf_buf_str(out, "(SELECT CONCAT(COUNT(*),':',IFNULL(GROUP_CONCAT(n,' ',JSON_TYPE(v)),'')) FROM JSON_TABLE(");
+    gf_buf_ident(out, col->name);
+    gf_buf_printf(out,
+                  ",_utf8mb4'%s' COLUMNS (n FOR ORDINALITY,v JSON PATH _utf8mb4'$')) t WHERE JSON_TYPE(v) NOT IN "
+                  "('OBJECT','ARRAY','STRING','INTEGER','DOUBLE','BOOLEAN','NULL'))",
+                  path);
+}
+
+void gf_json_types_select(gf_buf *out, const gf_column *col)
+{
+    gf_buf_str(out, "CONCAT(");
+    select_path(out, col, "$**.*");
+    gf_buf_str(out, ",'|',");
+    select_path(out, col, "$**[*]");
+    gf_buf_str(out, ",'|',JSON_TYPE(");
+    gf_buf_ident(out, col->name);
+    gf_buf_str(out, "))");
+}
+
+/* ---- the field ---- */
+
+typedef struct {
+    uint64_t number;
+    gf_json_mark mark;
+} told;
+
+typedef struct {
+    told *items; /* owned, by number */
+    size_t count, used;
+} told_list;
+
+static gf_json_mark mark_of(const char *name, size_t len)
+{
+    static const struct {
+        const char *name;
+        gf_json_mark mark;
+    } types[] = {
+        {"UNSIGNED INTEGER", GF_JSON_UNSIGNED},
+        {"DECIMAL", GF_JSON_DECIMAL},
+        {"DATE", GF_JSON_DATE},
+        {"TIME", GF_JSON_TIME},
+        {"DATETIME", GF_JSON_DATETIME},
+        {"TIMESTAMP", GF_JSON_TIMESTAMP},
+        {"BLOB", GF_JSON_OPAQUE},
+        {"BIT", GF_JSON_OPAQUE},
+        {"OPAQUE", GF_JSON_OPAQUE},
+        {"OBJECT", GF_JSON_PLAIN},
+        {"ARRAY", GF_JSON_PLAIN},
+        {"STRING", GF_JSON_PLAIN},
+        {"INTEGER", GF_JSON_PLAIN},
+        {"DOUBLE", GF_JSON_PLAIN},
+        {"BOOLEAN", GF_JSON_PLAIN},
+        {"NULL", GF_JSON_PLAIN},
+    };
+
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (strlen(types[i].name) == len && memcmp(types[i].name, name, len) == 0)
+            return types[i].mark;
+    return GF_JSON_UNKNOWN;
+}
+
+/* "2:1 DATE,7 DECIMAL|"; *p ends behind the bar. */
+static bool read_list(told_list *l, const char **p)
+{
+    char *end;
+    unsigned long long count = strtoull(*p, &end, 10);
+
+    *p = end + 1;
+    if (*end != ':' || count > strlen(*p))
+        return false;
+    l->items = gf_calloc((size_t)count + 1, sizeof *l->items);
+    while (l->count < count) {
+        told *t = &l->items[l->count++];
+
+        t->number = strtoull(*p, &end, 10);
+        if (*end != ' ' || (l->count > 1 && t->number <= t[-1].number))
+            return false;
+        size_t len = strcspn(++end, ",|");
+
+        t->mark = mark_of(end, len);
+        if (end[len] != (l->count < count ? ',' : '|'))
+            return false;
+        *p = end + len + (l->count < count);
+    }
+    return *(*p)++ == '|';
+}
+
+static gf_json_mark find_told(told_list *l, uint64_t number)
+{
+    size_t low = 0, high = l->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (l->items[middle].number < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == l->count || l->items[low].number != number)
+        return GF_JSON_PLAIN;
+    l->used++;
+    return l->items[low].mark;
+}
+
+/* ---- the text ---- */
+
+typedef enum { T_END, T_OPEN, T_CLOSE, T_NAME, T_STRING, T_NUMBER, T_WORD } token_kind;
+
+typedef struct {
+    const uint8_t *start, *end; /* of the token at hand */
+    const uint8_t *last;        /* behind the document */
+} tokens;
+
+static const uint8_t *end_of_string(const uint8_t *p, const uint8_t *last)
+{
+    for (p++; p < last && *p != '"'; p++)
+        if (*p == '\\')
+            p++;
+    return p < last ? p + 1 : last;
+}
+
+static token_kind next_token(tokens *t)
+{
+    const uint8_t *p = t->end;
+
+    while (p < t->last && (*p == ' ' || *p == ',' || *p == ':'))
+        p++;
+    t->start = p;
+    t->end = p + 1;
+    if (p >= t->last) {
+        t->end = t->last;
+        return T_END;
+    }
+    if (*p == '{' || *p == '[')
+        return T_OPEN;
+    if (*p == '}' || *p == ']')
+        return T_CLOSE;
+    if (*p == '"') {
+        t->end = end_of_string(p, t->last);
+        return t->end < t->last && *t->end == ':' ? T_NAME : T_STRING;
+    }
+    while (t->end < t->last && strchr(" ,]}", *t->end) == NULL)
+        t->end++;
+    return isalpha(*p) ? T_WORD : T_NUMBER;
+}
+
+/* ---- both ---- */
+
+typedef struct {
+    uint64_t *next; /* owned: of each container, in the order in which they open, the number of its next value */
+    uint8_t *path;  /* owned: which numbers they are */
+    size_t count, cap;
+    size_t open[MAX_DEPTH];
+    unsigned depth;
+} containers;
+
+static bool enter(containers *c, size_t which)
+{
+    if (c->depth == MAX_DEPTH) /* no document of a server is so deep */
+        return false;
+    c->open[c->depth++] = which;
+    return true;
+}
+
+static size_t add_container(containers *c, bool array)
+{
+    if (c->count == c->cap) {
+        c->cap = c->cap > 0 ? 2 * c->cap : 64;
+        c->next = gf_realloc(c->next, c->cap * sizeof *c->next);
+        c->path = gf_realloc(c->path, c->cap);
+    }
+    c->next[c->count] = 0;
+    c->path[c->count] = array ? ELEMENTS : MEMBERS;
+    return c->count++;
+}
+
+/* Counts, and turns the counts into first numbers. */
+static bool number_containers(containers *c, gf_slice text)
+{
+    tokens t = {.end = text.data, .last = text.data + text.len};
+    uint64_t first[PATHS] = {1, 1};
+
+    for (token_kind kind; (kind = next_token(&t)) != T_END;) {
+        if (kind == T_CLOSE && c->depth-- == 0)
+            return false;
+        if (kind == T_CLOSE || kind == T_NAME)
+            continue;
+        if (c->depth > 0)
+            c->next[c->open[c->depth - 1]]++;
+        if (kind == T_OPEN && !enter(c, add_container(c, *t.start == '[')))
+            return false;
+    }
+    for (size_t i = 0; i < c->count; i++) {
+        uint64_t held = c->next[i];
+
+        c->next[i] = first[c->path[i]];
+        first[c->path[i]] += held;
+    }
+    return c->depth == 0;
+}
+
+/* What is told, and what follows for whole numbers. */
+static gf_json_mark settle(gf_json_mark mark, token_kind kind, const tokens *t)
+{
+    bool whole = kind == T_NUMBER && *t->start != '-' && memchr(t->start, '.', (size_t)(t->end - t->start)) == NULL &&
+                 memchr(t->start, 'e', (size_t)(t->end - t->start)) == NULL;
+    bool long_one = whole && (t->end - t->start > 10 || strtoull((const char *)t->start, NULL, 10) > UINT32_MAX);
+
+    if (mark == GF_JSON_PLAIN)
+        return long_one ? GF_JSON_INTEGER : GF_JSON_PLAIN;
+    if (mark == GF_JSON_UNSIGNED)
+        return long_one ? GF_JSON_PLAIN : whole ? GF_JSON_UNSIGNED : GF_JSON_UNKNOWN;
+    if (mark == GF_JSON_DECIMAL)
+        return kind == T_NUMBER ? mark : GF_JSON_UNKNOWN;
+    return kind == T_STRING ? mark : GF_JSON_UNKNOWN;
+}
+
+static bool mark_all(gf_buf *out, containers *c, gf_slice text, told_list lists[PATHS], gf_json_mark own)
+{
+    tokens t = {.end = text.data, .last = text.data + text.len};
+    const uint8_t *copied = text.data;
+    size_t opened = 0;
+
+    for (token_kind kind; (kind = next_token(&t)) != T_END;) {
+        gf_json_mark mark = own;
+
+        if (kind == T_CLOSE)
+            c->depth--;
+        if (kind == T_CLOSE || kind == T_NAME)
+            continue;
+        if (c->depth > 0) {
+            size_t in = c->open[c->depth - 1];
+
+            mark = find_told(&lists[c->path[in]], c->next[in]++);
+        }
+        mark = kind == T_OPEN ? mark : settle(mark, kind, &t);
+        if (mark == GF_JSON_UNKNOWN || (kind == T_OPEN && (mark != GF_JSON_PLAIN || !enter(c, opened++))))
+            return false;
+        if (mark == GF_JSON_PLAIN)
+            continue;
+        gf_buf_add(out, copied, (size_t)(t.start - copied));
+        gf_buf_byte(out, (uint8_t)mark);
+        copied = t.start;
+    }
+    gf_buf_add(out, copied, (size_t)(t.last - copied));
+    return lists[MEMBERS].used == lists[MEMBERS].count && lists[ELEMENTS].used == lists[ELEMENTS].count;
+}
+
+static bool has_long_number(gf_slice text)
+{
+    unsigned digits = 0;
+
+    for (size_t i = 0; i < text.len && digits < 10; i++)
+        digits = text.data[i] >= '0' && text.data[i] <= '9' ? digits + 1 : 0;
+    return digits == 10;
+}
+
+gf_slice gf_json_types_mark(gf_slice text, const char *types, gf_arena *arena)
+{
+    static const char nothing[] = "0:|0:|";
+    told_list lists[PATHS] = {0};
+    containers c = {0};
+    gf_buf out = {0};
+    gf_slice marked;
+
+    if (types != NULL && strncmp(types, nothing, strlen(nothing)) == 0 && !has_long_number(text) &&
+        mark_of(types + strlen(nothing), strlen(types) - strlen(nothing)) == GF_JSON_PLAIN)
+        return text;
+    if (types == NULL || !read_list(&lists[MEMBERS], &types) || !read_list(&lists[ELEMENTS], &types) ||
+        !number_containers(&c, text) || !mark_all(&out, &c, text, lists, mark_of(types, strlen(types)))) {
+        gf_buf_reset(&out);
+        gf_buf_byte(&out, GF_JSON_UNKNOWN);
+        gf_buf_slice(&out, text);
+    }
+    marked = gf_arena_copy(arena, out.data, out.len);
+    gf_buf_free(&out);
+    free(c.next);
+    free(c.path);
+    free(lists[MEMBERS].items);
+    free(lists[ELEMENTS].items);
+    return marked;
+}
