@@ -114,6 +114,19 @@ out:
     return ok;
 }
 
+/* A binlog that was reset ends before our place in the first second, which is seen (rule X1, and each poll): unless it has
+   reached it again by then. Not so far behind a file's start, where to look for our place takes the source seconds. */
+static bool could_have_grown_again(gf_job *j)
+{
+    enum { A_SECONDS_BINLOG = 128 << 20 };
+    bool yes;
+
+    pthread_mutex_lock(&j->lock);
+    yes = j->state.position.offset <= A_SECONDS_BINLOG;
+    pthread_mutex_unlock(&j->lock);
+    return yes;
+}
+
 /* Enters the stage: nothing is fixed yet, and coming here again after a crash does no harm. */
 static bool begin(struct pipeline *p, gf_error *err)
 {
@@ -122,7 +135,7 @@ static bool begin(struct pipeline *p, gf_error *err)
         return false;
     gf_progress_callbacks(p->job);
     /* Before the applications are held: the end of a binlog that was reset could be one that we have "reached". */
-    if (!gf_progress_same_binlog(p->job, err))
+    if (could_have_grown_again(p->job) && !gf_progress_same_binlog(p->job, err))
         return false;
     if (!call_lock(p, err))
         return false;

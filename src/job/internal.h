@@ -107,8 +107,8 @@ struct pipeline {
     uint64_t limit_ms;      /* when it was set */
     gf_position source_end; /* polled */
     bool has_end;
-    gf_position moved_to; /* the position as it was polled, and since when it stands there or at the end */
-    uint64_t moved_ms;
+    gf_position moved_to;        /* the position as it was polled, and since when it stands there or at the end */
+    uint64_t moved_ms, still_ms; /* still_ms: after how long standing still is looked into */
     /* for rates */
     uint64_t rate_rows, rate_lag, rate_ms;
 };

@@ -12,7 +12,8 @@
 enum {
     POLL_MS = 1000,   /* source's binlog end */
     STILL_MS = 30000, /* a position that stands still is looked at */
-    SAVE_MS = 1000,   /* checkpoint; longer where a save takes long (many tables) */
+    STILL_MOST_MS = 16 * STILL_MS,
+    SAVE_MS = 1000, /* checkpoint; longer where a save takes long (many tables) */
     SAVE_SHARE = 20,
     CALL_SHARE = 5, /* callbacks take at most one part in so many of the main thread's time, and one more */
     RATE_MS = 2000,
@@ -245,11 +246,14 @@ static bool watch_for_reset(struct pipeline *p, const gf_position *at, gf_error 
     if (p->moved_ms == 0 || gf_position_cmp(at, &p->moved_to) != 0 || gf_position_cmp(at, &p->source_end) >= 0) {
         gf_position_copy(&p->moved_to, at);
         p->moved_ms = now;
+        p->still_ms = STILL_MS;
         return true;
     }
-    if (now - p->moved_ms < STILL_MS)
+    if (now - p->moved_ms < p->still_ms)
         return true;
-    p->moved_ms = now; /* a pause, a long transaction: look again later */
+    /* A pause, a long transaction, a target that is away: look again, ever later, for MariaDB reads the file for it. */
+    p->moved_ms = now;
+    p->still_ms *= p->still_ms < STILL_MOST_MS ? 2 : 1;
     return gf_progress_same_binlog(p->job, err);
 }
 
