@@ -37,33 +37,47 @@ static void check_types(gf_check *c)
     }
 }
 
+static void name_documents(gf_check_names *out, const gf_table *t)
+{
+    for (unsigned k = 0; k < t->column_count; k++) {
+        char *name;
+
+        if (t->columns[k].type != GF_T_JSON)
+            continue;
+        name = gf_asprintf("%s.%s", t->label, t->columns[k].name);
+        gf_check_name(out, name);
+        free(name);
+    }
+}
+
 /* Without the types inside only a document's text arrives; to MariaDB, that is all that there is to it. */
 static void check_documents(gf_check *c)
 {
-    bool told = c->target_info->flavor != GF_FLAVOR_MYSQL || gf_server_json_types(c->source_info, c->target_info);
-    gf_check_names columns = {0};
+    bool told = gf_server_json_types(c->source_info, c->target_info);
+    gf_check_names printed = {0}, keyless = {0};
 
-    for (size_t i = 0; i < c->table_count && !told; i++) {
-        const gf_table *t = c->tables[i];
-
-        for (unsigned k = 0; k < t->column_count; k++) {
-            char *name;
-
-            if (t->columns[k].type != GF_T_JSON)
-                continue;
-            name = gf_asprintf("%s.%s", t->label, t->columns[k].name);
-            gf_check_name(&columns, name);
-            free(name);
-        }
+    for (size_t i = 0; i < c->table_count && c->target_info->flavor == GF_FLAVOR_MYSQL; i++) {
+        if (!told)
+            name_documents(&printed, c->tables[i]);
+        else if (c->tables[i]->identity < 0)
+            name_documents(&keyless, c->tables[i]);
     }
-    if (columns.count > 0)
+    if (printed.count > 0)
         gf_check_warning(
             c,
             "source: JSON columns %s: documents arrive printing alike, but what JSON text does not tell apart "
             "may have another JSON_TYPE inside: a date or binary string is a string then, an unsigned "
             "integer an integer, a decimal a double",
-            gf_check_names_text(&columns));
-    gf_check_names_free(&columns);
+            gf_check_names_text(&printed));
+    if (keyless.count > 0)
+        gf_check_warning(
+            c,
+            "source: JSON columns %s, of tables without a key: rows that differ in nothing but types inside "
+            "a document (a date and a string that prints like it) are taken for each other when one of "
+            "them is changed: add a key if there are such",
+            gf_check_names_text(&keyless));
+    gf_check_names_free(&printed);
+    gf_check_names_free(&keyless);
 }
 
 static bool has_wide_characters(const gf_column *col)

@@ -156,6 +156,14 @@ START_TEST(check__tells_what_becomes_of_values_inside_documents)
     run(f);
     assert_fine(f);
     ck_assert_ptr_null(strstr(gf_buf_cstr(&f->report.warnings), "JSON"));
+    h_sql(sources[_i], "CREATE TABLE documents.u (j JSON)");
+    f->config.lock_keyless = true;
+    run(f);
+    if (is_maria(_i)) /* a LONGTEXT */
+        ck_assert_ptr_null(strstr(gf_buf_cstr(&f->report.warnings), "JSON"));
+    else
+        assert_warning(f, "JSON columns documents.u.j, of tables without a key");
+    h_sql(sources[_i], "DROP TABLE documents.u");
     f->source_version = 50744;
     run(f);
     if (is_maria(_i)) /* a LONGTEXT */
