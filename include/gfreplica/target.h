@@ -186,8 +186,8 @@ GF_MUST_CHECK bool gf_target_create(MYSQL *target, const gf_config *config, cons
 
 /* Cutover: raise the target's AUTO_INCREMENT counters to the source's where they are lower (rows that were deleted
    since count there). Both connections are GF_CONN_PLAIN; may be repeated. */
-GF_MUST_CHECK bool gf_target_auto_increment(MYSQL *source, MYSQL *target, const gf_config *config,
-                                            const gf_table *const *tables, size_t count, gf_error *err);
+GF_MUST_CHECK bool gf_target_auto_increment(MYSQL *source, MYSQL *target, const gf_table *const *tables, size_t count,
+                                            gf_error *err);
 
 /* ---- applier ---- */
 typedef struct gf_applier gf_applier;

@@ -227,7 +227,7 @@ static bool raise_counters(gf_job *j, gf_error *err)
 {
     const gf_table **tables;
     size_t count = gf_catalog_list(j->catalog, &tables);
-    bool ok = gf_target_auto_increment(j->source, j->target, j->config, tables, count, err);
+    bool ok = gf_target_auto_increment(j->source, j->target, tables, count, err);
 
     free(tables);
     return ok;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * create.c - databases and tables on the target, and its AUTO_INCREMENT counters at the end.
+ * create.c - databases and tables on the target.
  *
  * A table that is there already is used when it is empty (a run that was killed in here left it) or when the operator
  * allows it, and only when its columns and unique keys are the source's: rows are written by position and found by
@@ -511,63 +511,4 @@ bool gf_target_missing(bool *missing, MYSQL *target, const gf_config *config, co
     }
     forget_database(&m);
     return ok;
-}
-
-/* ---- AUTO_INCREMENT ---- */
-
-static bool has_counter(const gf_table *t)
-{
-    for (unsigned i = 0; i < t->column_count; i++)
-        if (t->columns[i].auto_increment)
-            return true;
-    return false;
-}
-
-/* The counter now; 0 when there is none. MySQL answers from a cache unless told otherwise. */
-static bool read_counter(uint64_t *out, MYSQL *db, const char *schema, const char *name, gf_error *err)
-{
-    gf_buf sql = {0};
-    char *text = NULL;
-    bool ok;
-
-    gf_buf_str(&sql, "SELECT auto_increment FROM information_schema.tables WHERE table_schema=");
-    gf_buf_quote(&sql, schema, strlen(schema));
-    gf_buf_str(&sql, " AND table_name=");
-    gf_buf_quote(&sql, name, strlen(name));
-    ok = gf_server_scalar(&text, db, "read an AUTO_INCREMENT counter", err, "%s", gf_buf_cstr(&sql));
-    *out = text != NULL ? strtoull(text, NULL, 10) : 0;
-    free(text);
-    gf_buf_free(&sql);
-    return ok;
-}
-
-static bool uncached(MYSQL *db, gf_error *err)
-{
-    return mariadb_connection(db) || gf_server_exec(db, "read AUTO_INCREMENT counters", err,
-                                                    "/*!80000 SET SESSION information_schema_stats_expiry=0 */");
-}
-
-static bool raise_counter(MYSQL *source, MYSQL *target, const gf_table *t, gf_error *err)
-{
-    uint64_t want, have;
-
-    if (!read_counter(&want, source, t->db, t->name, err) ||
-        !read_counter(&have, target, t->target_db, t->target_name, err))
-        return gf_fail_context(err, "%s", t->label);
-    if (want <= have)
-        return true;
-    gf_log_debug("%s: AUTO_INCREMENT %" PRIu64 " -> %" PRIu64, t->label, have, want);
-    return gf_server_exec(target, t->label, err, "ALTER TABLE %s AUTO_INCREMENT=%" PRIu64, t->target_sql, want);
-}
-
-bool gf_target_auto_increment(MYSQL *source, MYSQL *target, const gf_config *config, const gf_table *const *tables,
-                              size_t count, gf_error *err)
-{
-    (void)config;
-    if (!uncached(source, err) || !uncached(target, err))
-        return false;
-    for (size_t i = 0; i < count; i++)
-        if (has_counter(tables[i]) && !raise_counter(source, target, tables[i], err))
-            return false;
-    return true;
 }

@@ -1108,14 +1108,46 @@ START_TEST(auto_increment__is_raised_and_never_lowered)
     tables[0] = t;
     OK(gf_target_create(db, &config, &info, &info, tables, 1, NULL, NULL, &err));
     h_sql(server, "INSERT INTO d.c (v) VALUES (1),(2),(3); DELETE FROM d.c");
-    OK(gf_target_auto_increment(db, db, &config, tables, 1, &err));
+    OK(gf_target_auto_increment(db, db, tables, 1, &err));
     h_sql(server, "INSERT INTO e.c (v) VALUES (1)");
     ck_assert_int_eq(h_number(server, "SELECT id FROM e.c"), 4);
     h_sql(server, "INSERT INTO e.c VALUES (100, 1)");
-    OK(gf_target_auto_increment(db, db, &config, tables, 1, &err));
+    OK(gf_target_auto_increment(db, db, tables, 1, &err));
     h_sql(server, "INSERT INTO e.c (v) VALUES (1)");
     ck_assert_int_eq(h_number(server, "SELECT MAX(id) FROM e.c"), 101);
     gf_table_free(t);
+}
+END_TEST
+
+/* More than are asked for by name; names that differ by case alone, and beside them those of no concern. */
+START_TEST(auto_increment__of_many_tables_is_theirs)
+{
+    enum { MANY = 130 };
+    gf_table *tables[MANY];
+
+    h_sql(server,
+          "DROP DATABASE IF EXISTS many; CREATE DATABASE many; DROP DATABASE IF EXISTS many2; CREATE DATABASE many2");
+    for (unsigned i = 0; i < MANY; i++) {
+        char *name = h_format("%c%u", i % 2 == 0 ? 't' : 'T', i / 2), *to = h_format("new_%s", name);
+        gf_table *t = tables[i] = gf_table_new("many", name);
+
+        h_sql(server, "CREATE TABLE many.%s (id INT AUTO_INCREMENT PRIMARY KEY) AUTO_INCREMENT=%u;", name, 1000 + i);
+        h_sql(server, "CREATE TABLE many2.%s (id INT AUTO_INCREMENT PRIMARY KEY);", to);
+        t->columns = gf_calloc(1, sizeof *t->columns);
+        t->column_count = 1;
+        t->columns[0] = (gf_column){.name = gf_strdup("id"), .type_text = gf_strdup("int"), .auto_increment = true};
+        gf_table_finish(t, "many2", to);
+        free(name);
+        free(to);
+    }
+    h_sql(server, "CREATE TABLE many.u (id INT PRIMARY KEY); CREATE VIEW many.v AS SELECT 1");
+    OK(gf_target_auto_increment(db, db, (const gf_table *const *)tables, MANY, &err));
+    for (unsigned i = 0; i < MANY; i++) {
+        h_sql(server, "INSERT INTO %s VALUES (NULL)", tables[i]->target_sql);
+        ck_assert_int_eq(h_number(server, "SELECT id FROM %s", tables[i]->target_sql), 1000 + i);
+        gf_table_free(tables[i]);
+    }
+    h_sql(server, "DROP DATABASE many; DROP DATABASE many2");
 }
 END_TEST
 
@@ -1146,6 +1178,7 @@ static TCase *cases_on(const char *name, void (*start)(void))
     tcase_add_test(tc, create__makes_the_sources_table_under_its_new_name);
     tcase_add_test(tc, create__refuses_what_is_there_and_differs);
     tcase_add_test(tc, auto_increment__is_raised_and_never_lowered);
+    tcase_add_test(tc, auto_increment__of_many_tables_is_theirs);
     return tc;
 }
 
