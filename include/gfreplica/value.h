@@ -52,8 +52,12 @@ typedef enum {
     GF_JSON_DATETIME,
     GF_JSON_TIMESTAMP,
     GF_JSON_OPAQUE, /* "base64:typeN:...", N: a column type */
-    GF_JSON_UNKNOWN /* of a type that we don't know; at the front of a document: its types can't be told */
+    /* In front of a whole document, which can't be written then: */
+    GF_JSON_UNKNOWN, /* it holds a type that we don't know */
+    GF_JSON_UNTOLD   /* the source did not tell all types, or others than the text has */
 } gf_json_mark;
+
+enum { GF_JSON_DEPTH_MAX = 128 }; /* MySQL refuses documents deeper than 100 */
 
 typedef struct {
     gf_value_kind kind;

@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_DEPTH = 128, MEMBERS = 0, ELEMENTS = 1, PATHS };
+enum { MEMBERS, ELEMENTS, PATHS };
 
 static void select_path(gf_buf *out, const gf_column *col, const char *path)
 {
@@ -69,6 +69,7 @@ static gf_json_mark mark_of(const char *name, size_t len)
         {"BLOB", GF_JSON_OPAQUE},
         {"BIT", GF_JSON_OPAQUE},
         {"OPAQUE", GF_JSON_OPAQUE},
+        /* a document's own type is told in any case */
         {"OBJECT", GF_JSON_PLAIN},
         {"ARRAY", GF_JSON_PLAIN},
         {"STRING", GF_JSON_PLAIN},
@@ -176,13 +177,13 @@ typedef struct {
     uint64_t *next; /* owned: of each container, in the order in which they open, the number of its next value */
     uint8_t *path;  /* owned: which numbers they are */
     size_t count, cap;
-    size_t open[MAX_DEPTH];
+    size_t open[GF_JSON_DEPTH_MAX];
     unsigned depth;
 } containers;
 
 static bool enter(containers *c, size_t which)
 {
-    if (c->depth == MAX_DEPTH) /* no document of a server is so deep */
+    if (c->depth == GF_JSON_DEPTH_MAX)
         return false;
     c->open[c->depth++] = which;
     return true;
@@ -225,51 +226,90 @@ static bool number_containers(containers *c, gf_slice text)
     return c->depth == 0;
 }
 
-/* What is told, and what follows for whole numbers. */
-static gf_json_mark settle(gf_json_mark mark, token_kind kind, const tokens *t)
+/* A whole number that the parser takes for unsigned: it has more than 32 bits. */
+static bool is_long_whole(const tokens *t)
 {
-    bool whole = kind == T_NUMBER && *t->start != '-' && memchr(t->start, '.', (size_t)(t->end - t->start)) == NULL &&
-                 memchr(t->start, 'e', (size_t)(t->end - t->start)) == NULL;
-    bool long_one = whole && (t->end - t->start > 10 || strtoull((const char *)t->start, NULL, 10) > UINT32_MAX);
+    static const char most[] = "4294967295";
+    size_t len = (size_t)(t->end - t->start);
 
-    if (mark == GF_JSON_PLAIN)
-        return long_one ? GF_JSON_INTEGER : GF_JSON_PLAIN;
-    if (mark == GF_JSON_UNSIGNED)
-        return long_one ? GF_JSON_PLAIN : whole ? GF_JSON_UNSIGNED : GF_JSON_UNKNOWN;
-    if (mark == GF_JSON_DECIMAL)
-        return kind == T_NUMBER ? mark : GF_JSON_UNKNOWN;
-    return kind == T_STRING ? mark : GF_JSON_UNKNOWN;
+    for (size_t i = 0; i < len; i++)
+        if (t->start[i] < '0' || t->start[i] > '9')
+            return false;
+    return len > strlen(most) || (len == strlen(most) && memcmp(t->start, most, len) > 0);
 }
 
-static bool mark_all(gf_buf *out, containers *c, gf_slice text, told_list lists[PATHS], gf_json_mark own)
+/* Does a scalar look like what is told of it? Else the text and the types are not of one document. */
+static bool fits(gf_json_mark mark, token_kind kind)
 {
-    tokens t = {.end = text.data, .last = text.data + text.len};
-    const uint8_t *copied = text.data;
+    if (mark == GF_JSON_PLAIN)
+        return true;
+    return kind == (mark == GF_JSON_UNSIGNED || mark == GF_JSON_DECIMAL ? T_NUMBER : T_STRING);
+}
+
+/* UNSIGNED is what the parser makes of a long number by itself; one of which that is not told is an INTEGER. */
+static gf_json_mark settle(gf_json_mark mark, token_kind kind, const tokens *t)
+{
+    if (kind != T_NUMBER || mark == GF_JSON_DECIMAL || !is_long_whole(t))
+        return mark;
+    return mark == GF_JSON_UNSIGNED ? GF_JSON_PLAIN : GF_JSON_INTEGER;
+}
+
+typedef struct {
+    gf_slice text;
+    told_list lists[PATHS];
+    containers c;
+    gf_json_mark own; /* the document's */
+    gf_buf out;       /* owned */
+} marking;
+
+static gf_json_mark told_of(marking *m)
+{
+    size_t in;
+
+    if (m->c.depth == 0)
+        return m->own;
+    in = m->c.open[m->c.depth - 1];
+    return find_told(&m->lists[m->c.path[in]], m->c.next[in]++);
+}
+
+/* PLAIN, or what is wrong with the whole. Each type that is told has to be of some value. */
+static gf_json_mark mark_all(marking *m)
+{
+    tokens t = {.end = m->text.data, .last = m->text.data + m->text.len};
+    const uint8_t *copied = m->text.data;
     size_t opened = 0;
 
     for (token_kind kind; (kind = next_token(&t)) != T_END;) {
-        gf_json_mark mark = own;
-
         if (kind == T_CLOSE)
-            c->depth--;
+            m->c.depth--;
         if (kind == T_CLOSE || kind == T_NAME)
             continue;
-        if (c->depth > 0) {
-            size_t in = c->open[c->depth - 1];
+        gf_json_mark mark = told_of(m);
 
-            mark = find_told(&lists[c->path[in]], c->next[in]++);
-        }
-        mark = kind == T_OPEN ? mark : settle(mark, kind, &t);
-        if (mark == GF_JSON_UNKNOWN || (kind == T_OPEN && (mark != GF_JSON_PLAIN || !enter(c, opened++))))
-            return false;
+        if (mark == GF_JSON_UNKNOWN)
+            return mark;
+        if (!fits(mark, kind) || (kind == T_OPEN && !enter(&m->c, opened++)))
+            return GF_JSON_UNTOLD;
+        mark = settle(mark, kind, &t);
         if (mark == GF_JSON_PLAIN)
             continue;
-        gf_buf_add(out, copied, (size_t)(t.start - copied));
-        gf_buf_byte(out, (uint8_t)mark);
+        gf_buf_add(&m->out, copied, (size_t)(t.start - copied));
+        gf_buf_byte(&m->out, (uint8_t)mark);
         copied = t.start;
     }
-    gf_buf_add(out, copied, (size_t)(t.last - copied));
-    return lists[MEMBERS].used == lists[MEMBERS].count && lists[ELEMENTS].used == lists[ELEMENTS].count;
+    gf_buf_add(&m->out, copied, (size_t)(t.last - copied));
+    return m->lists[MEMBERS].used == m->lists[MEMBERS].count && m->lists[ELEMENTS].used == m->lists[ELEMENTS].count
+               ? GF_JSON_PLAIN
+               : GF_JSON_UNTOLD;
+}
+
+static gf_json_mark read_and_mark(marking *m, const char *types)
+{
+    if (types == NULL || !read_list(&m->lists[MEMBERS], &types) || !read_list(&m->lists[ELEMENTS], &types) ||
+        !number_containers(&m->c, m->text))
+        return GF_JSON_UNTOLD;
+    m->own = mark_of(types, strlen(types));
+    return mark_all(m);
 }
 
 static bool has_long_number(gf_slice text)
@@ -281,28 +321,34 @@ static bool has_long_number(gf_slice text)
     return digits == 10;
 }
 
-gf_slice gf_json_types_mark(gf_slice text, const char *types, gf_arena *arena)
+/* Most documents: nothing is told that the parser does not make by itself. */
+static bool is_plain(gf_slice text, const char *types)
 {
     static const char nothing[] = "0:|0:|";
-    told_list lists[PATHS] = {0};
-    containers c = {0};
-    gf_buf out = {0};
+
+    return types != NULL && strncmp(types, nothing, strlen(nothing)) == 0 &&
+           mark_of(types + strlen(nothing), strlen(types) - strlen(nothing)) == GF_JSON_PLAIN && !has_long_number(text);
+}
+
+gf_slice gf_json_types_mark(gf_slice text, const char *types, gf_arena *arena)
+{
+    marking m = {.text = text};
+    gf_json_mark wrong;
     gf_slice marked;
 
-    if (types != NULL && strncmp(types, nothing, strlen(nothing)) == 0 && !has_long_number(text) &&
-        mark_of(types + strlen(nothing), strlen(types) - strlen(nothing)) == GF_JSON_PLAIN)
+    if (is_plain(text, types))
         return text;
-    if (types == NULL || !read_list(&lists[MEMBERS], &types) || !read_list(&lists[ELEMENTS], &types) ||
-        !number_containers(&c, text) || !mark_all(&out, &c, text, lists, mark_of(types, strlen(types)))) {
-        gf_buf_reset(&out);
-        gf_buf_byte(&out, GF_JSON_UNKNOWN);
-        gf_buf_slice(&out, text);
+    wrong = read_and_mark(&m, types);
+    if (wrong != GF_JSON_PLAIN) {
+        gf_buf_reset(&m.out);
+        gf_buf_byte(&m.out, (uint8_t)wrong);
+        gf_buf_slice(&m.out, text);
     }
-    marked = gf_arena_copy(arena, out.data, out.len);
-    gf_buf_free(&out);
-    free(c.next);
-    free(c.path);
-    free(lists[MEMBERS].items);
-    free(lists[ELEMENTS].items);
+    marked = gf_arena_copy(arena, m.out.data, m.out.len);
+    gf_buf_free(&m.out);
+    free(m.c.next);
+    free(m.c.path);
+    free(m.lists[MEMBERS].items);
+    free(m.lists[ELEMENTS].items);
     return marked;
 }

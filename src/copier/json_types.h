@@ -15,7 +15,7 @@ void gf_json_types_select(gf_buf *out, const gf_column *col);
 
 /*
  * `text` with marks (value.h), by that field, which ends with a NUL; NULL: there was none. Borrowed from `text` or the
- * arena. What does not fit together is marked unknown as a whole: the writer refuses it then, and names the row.
+ * arena. What does not fit together is marked as a whole: the writer refuses it then, and names the row.
  */
 gf_slice gf_json_types_mark(gf_slice text, const char *types, gf_arena *arena);
 

@@ -37,30 +37,36 @@ static void check_types(gf_check *c)
     }
 }
 
-static void name_documents(gf_check_names *out, const gf_table *t)
+static void name_document(gf_check_names *out, const gf_table *t, const gf_column *col)
 {
-    for (unsigned k = 0; k < t->column_count; k++) {
-        char *name;
+    char *name = gf_asprintf("%s.%s", t->label, col->name);
 
-        if (t->columns[k].type != GF_T_JSON)
-            continue;
-        name = gf_asprintf("%s.%s", t->label, t->columns[k].name);
-        gf_check_name(out, name);
-        free(name);
-    }
+    gf_check_name(out, name);
+    free(name);
+}
+
+/* A job that an older version began has its tables without the types. */
+static bool has_types(const gf_check *c, const gf_column *col)
+{
+    return gf_server_json_types(c->source_info, c->target_info) && (col->json_types || !c->resuming);
 }
 
 /* Without the types inside only a document's text arrives; to MariaDB, that is all that there is to it. */
 static void check_documents(gf_check *c)
 {
-    bool told = gf_server_json_types(c->source_info, c->target_info);
     gf_check_names printed = {0}, keyless = {0};
 
     for (size_t i = 0; i < c->table_count && c->target_info->flavor == GF_FLAVOR_MYSQL; i++) {
-        if (!told)
-            name_documents(&printed, c->tables[i]);
-        else if (c->tables[i]->identity < 0)
-            name_documents(&keyless, c->tables[i]);
+        const gf_table *t = c->tables[i];
+
+        for (unsigned k = 0; k < t->column_count; k++) {
+            const gf_column *col = &t->columns[k];
+
+            if (col->type == GF_T_JSON && !has_types(c, col))
+                name_document(&printed, t, col);
+            else if (col->type == GF_T_JSON && t->identity < 0)
+                name_document(&keyless, t, col);
+        }
     }
     if (printed.count > 0)
         gf_check_warning(

@@ -41,8 +41,6 @@ enum { /* column types of opaque values that have a text of their own */
        OPAQUE_DECIMAL = 246
 };
 
-enum { MAX_DEPTH = 128 }; /* the server refuses documents deeper than 100 */
-
 /*
  * No honest document grows more than twelvefold in print (a control character, 1 byte, prints as 6; an empty array
  * in a small one, 7 bytes, as 4). But offsets may point anywhere, so a forged one could hold the same array thousands
@@ -309,7 +307,7 @@ static bool put_container(printer *p, gf_cursor at, bool object, unsigned width,
 {
     container c;
 
-    if (depth == MAX_DEPTH || at.bad || !open_container(&c, at, object, width))
+    if (depth == GF_JSON_DEPTH_MAX || at.bad || !open_container(&c, at, object, width))
         return false;
     gf_buf_byte(p->out, object ? '{' : '[');
     for (uint64_t i = 0; i < c.count; i++) {

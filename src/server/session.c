@@ -41,8 +41,8 @@ static const struct {
     {ALL, "sql_select_limit=18446744073709551615"},
     {ALL, "sql_safe_updates=0"},
     {ALL, "sql_auto_is_null=0"},
-    {ALL, "group_concat_max_len=16777216"},
-    {ALL, "wait_timeout=2147483"}, /* the largest that every platform takes */
+    {ALL, "group_concat_max_len=1073741824"}, /* max_allowed_packet counts as well */
+    {ALL, "wait_timeout=2147483"},            /* the largest that every platform takes */
     /* A reader that waits for a slow target, or a source that waits for a stopped one, must not be cut off. */
     {ALL, "net_write_timeout=3600"},
     {ALL, "net_read_timeout=3600"},

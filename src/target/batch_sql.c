@@ -17,6 +17,8 @@
 
 #include <stdlib.h>
 
+#include "json_leaf.h"
+
 /* ---- statements ---- */
 
 typedef enum { FORM_REPLACE, FORM_INSERT, FORM_DELETE_IN, FORM_DELETE_OR, FORM_DELETE_ONE } form;
@@ -34,18 +36,25 @@ static const struct {
     [FORM_DELETE_ONE] = {"DELETE FROM ", "", " LIMIT 1", 1},
 };
 
+/* Of tables in JSON documents (json_leaf.h), in one statement. */
+enum { TABLES_MOST = 64 };
+
 struct out {
     const gf_sql_options *o;
     gf_stmt_fn *fn;
     void *ctx;
     form form;
-    gf_buf sql;   /* owned; empty between statements */
-    gf_stmt stmt; /* of the statement in sql */
+    gf_buf sql;           /* owned; empty between statements */
+    gf_stmt stmt;         /* of the statement in sql */
+    unsigned tables;      /* that it opens */
+    const gf_table *last; /* whose rows came last, and whether they may open any */
+    bool last_opens;
 };
 
 struct row {
     gf_slice text, key;
     bool relaxed, alone;
+    unsigned tables;
     uint64_t least, most;
 };
 
@@ -76,6 +85,7 @@ static bool flush(struct out *w, bool last, gf_error *err)
 
 static void start(struct out *w, const gf_table *t, const struct row *r)
 {
+    w->tables = 0;
     gf_buf_str(&w->sql, w->o->prefix);
     gf_buf_str(&w->sql, forms[w->form].head);
     gf_buf_str(&w->sql, t->target_sql);
@@ -98,7 +108,7 @@ static bool fits(const struct out *w, const struct row *r, form f)
 {
     if (w->form != f || w->o->single || r->relaxed || w->stmt.relaxed || w->stmt.rows >= forms[f].max_rows)
         return false;
-    return w->sql.len + r->text.len + 8 <= w->o->aim;
+    return w->tables + r->tables <= TABLES_MOST && w->sql.len + r->text.len + 8 <= w->o->aim;
 }
 
 static bool too_large(const struct out *w, const gf_table *t, const struct row *r, gf_error *err)
@@ -113,8 +123,20 @@ static bool too_large(const struct out *w, const gf_table *t, const struct row *
     return false;
 }
 
-static bool add(struct out *w, const gf_table *t, form f, const struct row *r, gf_error *err)
+static unsigned tables_in(struct out *w, const gf_table *t, gf_slice text)
 {
+    if (t != w->last) {
+        w->last = t;
+        w->last_opens = false;
+        for (unsigned i = 0; i < t->column_count; i++)
+            w->last_opens = w->last_opens || t->columns[i].json_types;
+    }
+    return w->last_opens ? gf_json_tables_in(text) : 0;
+}
+
+static bool add(struct out *w, const gf_table *t, form f, struct row *r, gf_error *err)
+{
+    r->tables = tables_in(w, t, r->text);
     if (w->sql.len > 0 && !fits(w, r, f) && !flush(w, w->form != f, err))
         return false;
     if (w->sql.len == 0) {
@@ -124,6 +146,7 @@ static bool add(struct out *w, const gf_table *t, form f, const struct row *r, g
         gf_buf_str(&w->sql, forms[f].separator);
     }
     gf_buf_slice(&w->sql, r->text);
+    w->tables += r->tables;
     w->stmt.rows++;
     w->stmt.least += r->least;
     w->stmt.most += r->most;

@@ -20,7 +20,7 @@
 #include "gfreplica/literal.h"
 #include "json_leaf.h"
 
-enum { MAX_DEPTH = 128, MAX_NUMBER = 128 };
+enum { MAX_NUMBER = 128 };
 
 /* ---- doubles ---- */
 
@@ -131,19 +131,42 @@ size_t gf_json_double(char out[GF_JSON_DOUBLE_MAX], double v)
 
 /* ---- finding what does not survive ---- */
 
+/*
+ * Values that only a column can be are made as columns of a table (json_leaf.h), as few tables as can be, since the server keeps
+ * all tables of a statement open at once. Each table brings a JSON_REPLACE of its own around the ones before:
+ *
+ *     (SELECT JSON_REPLACE((SELECT JSON_REPLACE('text',path,t.c0,...) FROM JSON_TABLE(...) t),path,t.c0,...) FROM ...)
+ */
+enum { LEVELS_MOST = 60 /* MySQL nests 63 SELECTs */ };
+
 typedef struct {
     gf_slice text;
     bool marked; /* marks tell all that there is to tell */
-    size_t at;
-    gf_json_mark mark;  /* of the value at hand */
-    gf_buf path, edits; /* owned; the path of the value at hand; ", path, value" of those found */
+    size_t at, copied;
+    gf_json_mark mark; /* of the value at hand */
+    gf_buf path;       /* owned: of the value at hand */
+    gf_buf plain;      /* owned: the text up to `copied`, as it shall be parsed */
+    gf_buf edits;      /* owned: ", path, value" of those found, since the last table was full */
+    gf_json_columns made;
+    gf_buf before, behind; /* owned: what stands around the text for tables that are full */
+    unsigned full;         /* how many they are */
     struct {
         size_t path_len; /* of the container itself */
         uint64_t index;
         bool array;
-    } levels[MAX_DEPTH];
+    } levels[GF_JSON_DEPTH_MAX];
     unsigned depth;
 } scanner;
+
+static void free_scanner(scanner *s)
+{
+    gf_buf_free(&s->path);
+    gf_buf_free(&s->plain);
+    gf_buf_free(&s->edits);
+    gf_buf_free(&s->before);
+    gf_buf_free(&s->behind);
+    gf_json_columns_free(&s->made);
+}
 
 static bool number_is_int(const char *number)
 {
@@ -169,45 +192,82 @@ static bool survives(const char *number)
     return len == strlen(number) && memcmp(text, number, len) == 0;
 }
 
-static void add_edit(scanner *s, gf_json_mark mark, gf_slice leaf)
+static void copy_up_to(scanner *s, size_t at)
 {
+    gf_buf_add(&s->plain, s->text.data + s->copied, at - s->copied);
+    s->copied = at;
+}
+
+/* Closes what has been found so far around what is closed already. */
+static void close_edits(scanner *s)
+{
+    gf_buf before = {0};
+
+    if (s->edits.len == 0)
+        return;
+    gf_buf_str(&before, s->made.count > 0 ? "(SELECT JSON_REPLACE(" : "JSON_REPLACE(");
+    gf_buf_slice(&before, gf_slice_of(s->before.data, s->before.len));
+    gf_buf_free(&s->before);
+    s->before = before;
+    gf_buf_slice(&s->behind, gf_slice_of(s->edits.data, s->edits.len));
+    gf_buf_byte(&s->behind, ')');
+    if (s->made.count > 0)
+        gf_json_columns_put(&s->behind, &s->made);
+    gf_buf_reset(&s->edits);
+    gf_json_columns_free(&s->made);
+}
+
+/* The leaf that ends here gets its value behind the parser. */
+static void add_edit(scanner *s, gf_json_mark mark, size_t start)
+{
+    copy_up_to(s, start);
+    gf_buf_byte(&s->plain, '0');
+    s->copied = s->at;
     gf_buf_str(&s->edits, ",_utf8mb4");
     gf_literal_quoted(&s->edits, gf_slice_of(s->path.data, s->path.len));
     gf_buf_byte(&s->edits, ',');
-    gf_json_leaf(&s->edits, mark, leaf);
+    gf_json_leaf(&s->edits, &s->made, mark, gf_slice_of(s->text.data + start, s->at - start));
     s->mark = GF_JSON_PLAIN;
+    if (gf_json_columns_full(&s->made)) {
+        close_edits(s);
+        s->full++;
+    }
 }
 
 static void scan_number(scanner *s)
 {
     static const char number_chars[] = "+-.0123456789eE";
-    gf_slice leaf = gf_slice_of(s->text.data + s->at, 0);
+    size_t start = s->at;
     char number[MAX_NUMBER];
 
     while (s->at < s->text.len && s->text.data[s->at] != 0 && strchr(number_chars, s->text.data[s->at]) != NULL)
         s->at++;
-    leaf.len = (size_t)(s->text.data + s->at - leaf.data);
-    if (s->mark == GF_JSON_PLAIN && !s->marked && leaf.len < sizeof number) {
-        memcpy(number, leaf.data, leaf.len);
-        number[leaf.len] = '\0';
-        s->mark = survives(number) ? GF_JSON_PLAIN : GF_JSON_INTEGER; /* as its digits stand, which is a DECIMAL */
+    if (s->mark == GF_JSON_PLAIN && !s->marked && s->at - start < sizeof number) {
+        memcpy(number, s->text.data + start, s->at - start);
+        number[s->at - start] = '\0';
+        s->mark = survives(number) ? GF_JSON_PLAIN
+                                   : GF_JSON_INTEGER; /* its digits as they stand, which SQL takes for a DECIMAL */
     }
     if (s->mark != GF_JSON_PLAIN)
-        add_edit(s, s->mark, leaf);
+        add_edit(s, s->mark, start);
+}
+
+static size_t end_of_string(gf_slice text, size_t at)
+{
+    for (at++; at < text.len && text.data[at] != '"'; at++)
+        if (text.data[at] == '\\')
+            at++;
+    return at < text.len ? at + 1 : text.len;
 }
 
 /* A string: a value, or a member's name, which becomes the last leg of the path as it stands. */
 static void scan_string(scanner *s)
 {
-    size_t start = s->at++;
+    size_t start = s->at;
 
-    while (s->at < s->text.len && s->text.data[s->at] != '"')
-        s->at += s->text.data[s->at] == '\\' ? 2 : 1;
-    s->at++;
-    if (s->at > s->text.len)
-        s->at = s->text.len;
+    s->at = end_of_string(s->text, start);
     if (s->mark != GF_JSON_PLAIN) {
-        add_edit(s, s->mark, gf_slice_of(s->text.data + start, s->at - start));
+        add_edit(s, s->mark, start);
         return;
     }
     if (s->at == s->text.len || s->text.data[s->at] != ':' || s->depth == 0)
@@ -241,32 +301,42 @@ static void next_element(scanner *s)
     gf_buf_printf(&s->path, "[%llu]", (unsigned long long)++s->levels[s->depth - 1].index);
 }
 
+static void scan_mark(scanner *s)
+{
+    copy_up_to(s, s->at);
+    s->mark = s->text.data[s->at++];
+    s->copied = s->at;
+}
+
+static void scan_sign(scanner *s, uint8_t c)
+{
+    if (c == '[' || c == '{')
+        enter(s, c == '[');
+    else if (c == ']' || c == '}')
+        leave(s);
+    else if (c == ',')
+        next_element(s);
+    s->at++;
+}
+
 static void scan(scanner *s)
 {
     gf_buf_byte(&s->path, '$');
     while (s->at < s->text.len) {
         uint8_t c = s->text.data[s->at];
 
-        if (c == '-' || (c >= '0' && c <= '9')) {
-            scan_number(s);
-            continue;
-        }
-        if (c == '"') {
-            scan_string(s);
-            continue;
-        }
+        if ((c == '[' || c == '{') && s->depth == GF_JSON_DEPTH_MAX)
+            break;
         if (c < ' ')
-            s->mark = c;
-        if ((c == '[' || c == '{') && s->depth == MAX_DEPTH) /* no document of a server is so deep */
-            return;
-        if (c == '[' || c == '{')
-            enter(s, c == '[');
-        else if (c == ']' || c == '}')
-            leave(s);
-        else if (c == ',')
-            next_element(s);
-        s->at++;
+            scan_mark(s);
+        else if (c == '"')
+            scan_string(s);
+        else if (c == '-' || (c >= '0' && c <= '9'))
+            scan_number(s);
+        else
+            scan_sign(s, c);
     }
+    copy_up_to(s, s->text.len);
 }
 
 static bool is_marked(gf_slice text)
@@ -286,8 +356,7 @@ bool gf_json_is_plain(gf_slice text, bool marked)
         return !is_marked(text);
     scan(&s);
     plain = s.edits.len == 0;
-    gf_buf_free(&s.path);
-    gf_buf_free(&s.edits);
+    free_scanner(&s);
     return plain;
 }
 
@@ -307,19 +376,20 @@ void gf_json_unmarked(gf_buf *out, gf_slice text)
 void gf_literal_json(gf_buf *out, gf_slice text, bool marked)
 {
     scanner s = {.text = text, .marked = marked};
-    gf_buf plain = {0};
 
-    scan(&s);
-    gf_json_unmarked(&plain, text);
-    if (s.mark != GF_JSON_PLAIN) /* in front of no scalar */
-        add_edit(&s, GF_JSON_UNKNOWN, (gf_slice){0});
-    gf_buf_str(out, s.edits.len == 0 ? "_utf8mb4" : "JSON_REPLACE(_utf8mb4");
-    gf_literal_quoted(out, gf_slice_of(plain.data, plain.len));
-    if (s.edits.len > 0) {
-        gf_buf_add(out, s.edits.data, s.edits.len);
-        gf_buf_byte(out, ')');
+    if (text.len > 0 && (text.data[0] == GF_JSON_UNKNOWN || text.data[0] == GF_JSON_UNTOLD)) { /* all of it */
+        gf_json_leaf(out, &s.made, text.data[0], text);
+        return;
     }
-    gf_buf_free(&plain);
-    gf_buf_free(&s.path);
-    gf_buf_free(&s.edits);
+    scan(&s);
+    close_edits(&s);
+    if (s.full >= LEVELS_MOST) {
+        gf_buf_str(out, "`JSON holds too many binary or TIMESTAMP values for a statement`");
+    } else {
+        gf_buf_slice(out, gf_slice_of(s.before.data, s.before.len));
+        gf_buf_str(out, "_utf8mb4");
+        gf_literal_quoted(out, gf_slice_of(s.plain.data, s.plain.len));
+        gf_buf_slice(out, gf_slice_of(s.behind.data, s.behind.len));
+    }
+    free_scanner(&s);
 }

@@ -297,7 +297,14 @@ static const f_table f_both[] = {
       {"b64", "BIT(64)", F_NONE, 0, {"18446744073709551615", "1", "NULL"}},
       {"y", "YEAR", F_NONE, 0, {"2024", "0", "NULL"}},
       {"p", "POINT SRID 0", F_NONE, 0, {"ST_GeomFromText('POINT(1 -2.5)')", "NULL"}},
-      {"j", "JSON", F_NONE, 0, {"JSON_ARRAY(ts,b4,JSON_OBJECT('tb',tb,'bb',bb),mb,lb,JSON_ARRAY(b5,b64),y,p)"}}}},
+      {"j", "JSON", F_NONE, 0, {"JSON_ARRAY(ts,b4,JSON_OBJECT('tb',tb,'bb',bb),mb,lb,JSON_ARRAY(b5,b64),y,p)"}},
+      {"k",
+       "JSON",
+       F_NONE,
+       0,
+       {"JSON_ARRAY(COALESCE(lb,''),COALESCE(mb,''))",
+        "(SELECT JSON_ARRAYAGG(CAST(b4 AS BINARY)) FROM (SELECT 1 UNION ALL SELECT 2) two)",
+        "(SELECT JSON_OBJECTAGG(ORDINAL_POSITION,b4) FROM information_schema.COLUMNS WHERE TABLE_NAME='COLUMNS')"}}}},
 };
 
 static const f_table f_own[] = {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../../src/target/json_leaf.h"
 #include "gfreplica/literal.h"
 #include "run_suite.h"
 #include "values_fixture.h"
@@ -114,12 +115,11 @@ START_TEST(store__puts_decimals_back_into_json)
 
     expect_stored(j, bytes_value(GF_V_JSON, plain, sizeof plain - 1),
                   "_utf8mb4'{\"a\": [1, -2.5, 1e300, 32.0], \"b\": \"1.10 [{,\\\\\" it\\'s\"}'");
-    expect_stored(
-        j, bytes_value(GF_V_JSON, mixed, sizeof mixed - 1),
-        "JSON_REPLACE(_utf8mb4'{\"a\": [0.50000, {\"k\\\\\"\\'\": 1.10}, 2], \"b\": "
-        "123456789012345678901234567890}',_utf8mb4'$.\"a\"[0]',0.50000,_utf8mb4'$.\"a\"[1].\"k\\\\\"\\'\"',1.10,"
-        "_utf8mb4'$.\"b\"',123456789012345678901234567890)");
-    expect_stored(j, bytes_value(GF_V_JSON, "7.70", 4), "JSON_REPLACE(_utf8mb4'7.70',_utf8mb4'$',7.70)");
+    expect_stored(j, bytes_value(GF_V_JSON, mixed, sizeof mixed - 1),
+                  "JSON_REPLACE(_utf8mb4'{\"a\": [0, {\"k\\\\\"\\'\": 0}, 2], \"b\": "
+                  "0}',_utf8mb4'$.\"a\"[0]',0.50000,_utf8mb4'$.\"a\"[1].\"k\\\\\"\\'\"',1.10,"
+                  "_utf8mb4'$.\"b\"',123456789012345678901234567890)");
+    expect_stored(j, bytes_value(GF_V_JSON, "7.70", 4), "JSON_REPLACE(_utf8mb4'0',_utf8mb4'$',7.70)");
     expect_stored(j, bytes_value(GF_V_JSON, "18446744073709551615", 20), "_utf8mb4'18446744073709551615'");
 }
 END_TEST
@@ -135,27 +135,74 @@ START_TEST(store__puts_marked_values_into_json)
         {"[\1"
          "4294967296, \2"
          "5]",
-         "JSON_REPLACE(_utf8mb4'[4294967296, 5]',_utf8mb4'$[0]',4294967296,_utf8mb4'$[1]',CAST('5' AS UNSIGNED))"},
+         "JSON_REPLACE(_utf8mb4'[0, 0]',_utf8mb4'$[0]',4294967296,_utf8mb4'$[1]',CAST('5' AS UNSIGNED))"},
         {"\3"
          "1.50",
-         "JSON_REPLACE(_utf8mb4'1.50',_utf8mb4'$',1.50)"},
+         "JSON_REPLACE(_utf8mb4'0',_utf8mb4'$',1.50)"},
         {"{\"a\": \3"
          "5}",
-         "JSON_REPLACE(_utf8mb4'{\"a\": 5}',_utf8mb4'$.\"a\"',5.)"},
-        {"[\4\"2024-01-02\", \"x\"]",
-         "JSON_REPLACE(_utf8mb4'[\"2024-01-02\", \"x\"]',_utf8mb4'$[0]',CAST('2024-01-02' AS DATE))"},
-        {"\x08\"base64:type16:BQ==\"",
-         "JSON_REPLACE(_utf8mb4'\"base64:type16:BQ==\"',_utf8mb4'$',(SELECT b FROM JSON_TABLE(JSON_ARRAY(CAST(CONV(HEX("
-         "FROM_BASE64('BQ==')),16,10) AS UNSIGNED)),_utf8mb4'$[*]' COLUMNS (b BIT(8) PATH _utf8mb4'$' ERROR ON ERROR)) "
-         "t))"},
+         "JSON_REPLACE(_utf8mb4'{\"a\": 0}',_utf8mb4'$.\"a\"',5.)"},
+        {"[\4\"2024-01-02\", \"x\"]", "JSON_REPLACE(_utf8mb4'[0, \"x\"]',_utf8mb4'$[0]',CAST('2024-01-02' AS DATE))"},
+        {"\x08\"base64:type15:Y\\nQ==\"", "JSON_REPLACE(_utf8mb4'0',_utf8mb4'$',FROM_BASE64('YQ=='))"},
+        {"\x08\"base64:type250:YQ==\"",
+         "JSON_REPLACE(_utf8mb4'0',_utf8mb4'$',IF(TRUE,FROM_BASE64('YQ=='),CAST(REPEAT('x',70000) AS BINARY)))"},
+        {"[\x08\"base64:type16:BQ==\", \x08\"base64:type254:YWI=\", \3"
+         "2.0]",
+         "(SELECT JSON_REPLACE(_utf8mb4'[0, 0, 0]',_utf8mb4'$[0]',t.c0,_utf8mb4'$[1]',t.c1,_utf8mb4'$[2]',2.0)"
+         " FROM JSON_TABLE(JSON_ARRAY(CAST(CONV(HEX(FROM_BASE64('BQ==')),16,10) AS UNSIGNED),FROM_BASE64('YWI=')),"
+         "_utf8mb4'$' COLUMNS (c0 BIT(8) PATH _utf8mb4'$[0]' ERROR ON ERROR,c1 BINARY(2) PATH _utf8mb4'$[1]'"
+         " ERROR ON ERROR)) t)"},
+        {"\7\"1969-12-31 19:00:01.000000\"",
+         "JSON_REPLACE(_utf8mb4'0',_utf8mb4'$',`JSON holds a TIMESTAMP that none is in UTC, make it a DATETIME`)"},
         {"\x08\"base64:type253:YQ==\"",
-         "JSON_REPLACE(_utf8mb4'\"base64:type253:YQ==\"',_utf8mb4'$',`JSON holds a binary value of type 253, which no SQL "
-         "makes`)"},
-        {"\t{}", "JSON_REPLACE(_utf8mb4'{}',_utf8mb4'$',`JSON holds a value of an unknown type`)"},
+         "JSON_REPLACE(_utf8mb4'0',_utf8mb4'$',`JSON holds a binary value of type 253, which no SQL makes`)"},
+        {"\x08\"base64:type\"",
+         "JSON_REPLACE(_utf8mb4'0',_utf8mb4'$',`JSON holds a binary value of type 0, which no SQL makes`)"},
+        {"\t{}", "`JSON holds a value of an unknown type`"},
+        {"\n{}", "`JSON types were cut: raise the source's max_allowed_packet`"},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         expect_stored(j, bytes_value(GF_V_JSON, cases[i].marked, strlen(cases[i].marked)), cases[i].expected);
+}
+END_TEST
+
+/* `count` values of type 254, BINARY(size). Owned by the caller. */
+static char *store_many(unsigned count, unsigned size)
+{
+    gf_column j = {.type = GF_T_JSON, .json_types = true};
+    gf_buf text = {0}, out = {0};
+    bool relaxed = false;
+
+    gf_buf_byte(&text, '[');
+    for (unsigned i = 0; i < count; i++) {
+        gf_buf_str(&text, i > 0 ? ", \x08\"base64:type254:" : "\x08\"base64:type254:");
+        for (unsigned k = 0; k < size / 3; k++)
+            gf_buf_str(&text, "YWJj");
+        gf_buf_byte(&text, '"');
+    }
+    gf_buf_byte(&text, ']');
+    gf_literal_store(&out, &j, &(gf_value){.kind = GF_V_JSON, .bytes = gf_slice_of(text.data, text.len)}, &relaxed);
+    gf_buf_free(&text);
+    gf_buf_cstr(&out);
+    return (char *)out.data;
+}
+
+/* A server opens a table for each JSON_TABLE of a statement, all at once: as many values as can be share one. */
+START_TEST(store__opens_few_tables_for_many_values)
+{
+    static const char nested[] = "(SELECT JSON_REPLACE((SELECT JSON_REPLACE(_utf8mb4'[0, 0,";
+    char *narrow = store_many(5000, 3), *wide = store_many(500, 255), *many = store_many(240001, 3);
+
+    ck_assert_uint_eq(gf_json_tables_in(gf_slice_str(narrow)), 2);
+    ck_assert_int_eq(strncmp(narrow, nested, strlen(nested)), 0);
+    ck_assert_ptr_nonnull(strstr(narrow, "_utf8mb4'$[3999]',t.c3999)"));
+    ck_assert_ptr_nonnull(strstr(narrow, "_utf8mb4'$[4999]',t.c999)"));
+    ck_assert_uint_eq(gf_json_tables_in(gf_slice_str(wide)), 2);
+    ck_assert_str_eq(many, "`JSON holds too many binary or TIMESTAMP values for a statement`");
+    free(narrow);
+    free(wide);
+    free(many);
 }
 END_TEST
 
@@ -314,6 +361,7 @@ int main(void)
     tcase_add_test(tcase, store__tells_what_strict_mode_refuses);
     tcase_add_test(tcase, store__puts_decimals_back_into_json);
     tcase_add_test(tcase, store__puts_marked_values_into_json);
+    tcase_add_test(tcase, store__opens_few_tables_for_many_values);
     tcase_add_test(tcase, compare__introduces_the_character_set);
     tcase_add_test(tcase, double__prints_as_the_server_does);
     tcase_add_test(tcase, where__names_a_row_by_its_key);
