@@ -187,7 +187,8 @@ static void disconnect(reader *r)
     r->db = r->view.db = NULL;
 }
 
-/* Rule S5: positions of another server behind the same address mean nothing to the stream. */
+/* Rule S5: positions of another server behind the same address mean nothing to the stream. After a failover the stream's
+   own link is lost too, and the next attempt decides (R5). */
 static bool check_server(reader *r, gf_error *err)
 {
     const gf_server_info *info = r->copier->opt.info;
@@ -197,7 +198,7 @@ static bool check_server(reader *r, gf_error *err)
         return false;
     if (strcmp(now.identity, info->identity) == 0)
         return true;
-    return gf_fail(err, GF_ERR_CONFIG,
+    return gf_fail(err, GF_ERR_RETRY,
                    "another server (%s) answers at the source's address than the one streamed from"
                    " (%s): give an address that always leads to the same server",
                    now.identity, info->identity);
