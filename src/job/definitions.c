@@ -4,7 +4,8 @@
  *
  * What an event does not tell of its session (MariaDB's old_mode, a default that somebody has set) may give a repeated
  * statement another outcome in spite of all that was looked at before. The source's definition can be looked at only when no
- * later statement can have changed it: that is at the end.
+ * later statement can have changed it: that is at the end. Nor is anything else looked at again before, so a table that has
+ * gone meanwhile is found missing there as well.
  */
 #include "definitions.h"
 
@@ -145,7 +146,27 @@ static bool indexed_agree(gf_job *j, gf_error *err)
     return ok;
 }
 
+/* Of a table that somebody else has dropped only a change would tell, and none may have come since. */
+static bool all_there(gf_job *j, gf_error *err)
+{
+    const gf_table **tables;
+    size_t count = gf_catalog_list(j->catalog, &tables);
+    bool *missing = gf_calloc(count + 1, sizeof *missing);
+    bool ok = gf_target_missing(missing, j->target, j->config, tables, count, err);
+
+    for (size_t i = 0; ok && i < count; i++)
+        if (missing[i])
+            ok =
+                gf_fail(err, GF_ERR_DATA,
+                        "%s: the target has no table %s any more: somebody else has dropped or renamed it. Give it its "
+                        "name back, run and cut over again; if it is gone, start the job anew",
+                        tables[i]->label, tables[i]->target_sql);
+    free(missing);
+    free(tables);
+    return ok;
+}
+
 bool gf_definitions_agree(gf_job *j, gf_error *err)
 {
-    return j->marker == NULL || (changed_agree(j, err) && indexed_agree(j, err));
+    return all_there(j, err) && (j->marker == NULL || (changed_agree(j, err) && indexed_agree(j, err)));
 }

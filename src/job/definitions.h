@@ -15,9 +15,9 @@
 void gf_definition_text(gf_buf *out, const char *create_sql);
 /* Columns, keys, collation, partitions. */
 bool gf_definition_same(const gf_table *a, const gf_table *b);
-/* At the cutover's end position: every table that DDL has touched, and the plain keys of every table whose indexes we
-   have built, are the same on both servers. DATA error that names the first that is not, and its key, default or CHECK
-   constraint. A further key on the target is only told. */
+/* At the cutover's end position: every table is there on the target; every one that DDL has touched, and the plain keys
+   of every table whose indexes we have built, are the same on both servers. DATA error that names the first that is not,
+   and its key, default or CHECK constraint. A further key on the target is only told. */
 GF_MUST_CHECK bool gf_definitions_agree(gf_job *j, gf_error *err);
 
 #endif

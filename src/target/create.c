@@ -284,15 +284,26 @@ static bool list_tables(struct maker *m, const char *db, gf_error *err)
     return true;
 }
 
-static bool enter_database(struct maker *m, const char *db, gf_error *err)
+static bool is_inside(const struct maker *m, const char *db)
 {
-    if (m->last_db != NULL && strcmp(m->last_db, db) == 0)
+    return m->last_db != NULL && strcmp(m->last_db, db) == 0;
+}
+
+/* It need not be there. */
+static bool look_into(struct maker *m, const char *db, gf_error *err)
+{
+    if (is_inside(m, db))
         return true;
     forget_database(m);
-    if (!make_database(m, db, err) || !list_tables(m, db, err))
+    if (!list_tables(m, db, err))
         return false;
     m->last_db = gf_strdup(db);
     return true;
+}
+
+static bool enter_database(struct maker *m, const char *db, gf_error *err)
+{
+    return is_inside(m, db) || (make_database(m, db, err) && look_into(m, db, err));
 }
 
 /* Case aside: a table that is there after all only costs a look. */
@@ -506,7 +517,7 @@ bool gf_target_missing(bool *missing, MYSQL *target, const gf_config *config, co
     bool ok = true;
 
     for (size_t i = 0; ok && i < count; i++) {
-        ok = enter_database(&m, tables[i]->target_db, err);
+        ok = look_into(&m, tables[i]->target_db, err);
         missing[i] = ok && !may_be_there(&m, tables[i]);
     }
     forget_database(&m);
