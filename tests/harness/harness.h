@@ -169,6 +169,15 @@ void h_proxy_reset(h_proxy *proxy, unsigned kinds);
 /* How many links of these kinds there are. */
 unsigned h_proxy_links(h_proxy *proxy, unsigned kinds);
 
+/* --- mounts.c ----------------------------------------------------------------------------------------------------- */
+
+/* Over a folder of the test's: a file system of that size, or the folder itself, but read-only. False when we may not,
+ * which takes root. What is left mounted in the run dir at the end is taken down, as servers are. */
+bool h_mount_small(const char *folder, unsigned mebibytes);
+bool h_mount_read_only(const char *folder);
+void h_unmount(const char *folder);
+void h_unmount_below(const char *folder); /* all that there is, the last first */
+
 /* --- compare.c ---------------------------------------------------------------------------------------------------- */
 
 typedef struct {

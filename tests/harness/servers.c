@@ -120,6 +120,7 @@ static void at_exit(void)
 {
     if (state.owner != getpid())
         return;
+    h_unmount_below(state.run_dir);
     if (state.keep) {
         keep_all();
         return;
@@ -278,8 +279,13 @@ void h_server_free(h_server *server)
     if (server == NULL)
         return;
     forget_admin(server);
-    if (server->name[0] != '\0')
+    if (server->name[0] != '\0') {
+        char *folder = h_format("%s/%s/", h_run_dir(), server->name);
+
+        h_unmount_below(folder);
+        free(folder);
         script_on(server, "destroy", NULL);
+    }
     free(server);
 }
 
