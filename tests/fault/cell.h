@@ -9,6 +9,7 @@
 
 #include <check.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,12 +41,14 @@ typedef struct {
     unsigned rows;        /* of each of the workload's tables; 0: 1500 */
     const char *flags[4]; /* more of the job's, NULL at the end */
     const char *user;     /* of the target; NULL: root */
-    char *db, *dir;       /* owned */
-    const char *argv[24]; /* of the job; conf last and owned */
+    char *db;             /* owned */
+    char *dir;            /* owned; NULL: one of its own */
+    const char *argv[32]; /* of the job; conf last and owned */
     h_run *run;           /* owned */
     h_workload *load;     /* owned */
     MYSQL *blocker;       /* owned: a stranger's transaction on the target, for which the repeated ALTER waits */
     unsigned beats, alters;
+    bool slow; /* the copy: until cell_finish_copy */
 } cell;
 
 static inline void cell_tell(const cell *c)
@@ -81,6 +84,21 @@ static inline void cell_make_user(h_server *target)
                   " REFERENCES ON *.* TO mover@127.0.0.1");
 }
 
+/* In shell; it has to succeed. */
+static inline void cell_shell(const char *fmt, ...) H_PRINTF(1, 2);
+
+static inline void cell_shell(const char *fmt, ...)
+{
+    char *command = NULL;
+    va_list args;
+
+    va_start(args, fmt);
+    ck_assert_int_gt(vasprintf(&command, fmt, args), 0);
+    va_end(args);
+    ck_assert_msg(system(command) == 0, "%s", command);
+    free(command);
+}
+
 /* The job's process; also again, after it has ended. */
 static inline void cell_run(cell *c)
 {
@@ -109,10 +127,12 @@ static inline void cell_arguments(cell *c)
                                                       "--source-tls", "off", "--target-tls", "off", NULL};
          *a != NULL; a++)
         cell_add(c, *a);
-    /* Tiny chunks of one reader make the copy last; a stage that is over would prove nothing. */
-    if (c->stage == COPYING)
-        for (const char *const *a = (const char *const[]){"--chunk-rows", "15", "--readers", "1", NULL}; *a != NULL;
-             a++)
+    /* A row a chunk and one reader make the copy last; a stage that is over would prove nothing. */
+    c->slow = c->stage == COPYING;
+    if (c->slow)
+        for (const char *const *a = (const char *const[]){"--chunk-rows", "1", "--readers", "1", "--control",
+                                                          "--control-bind", "127.0.0.1:0", NULL};
+             *a != NULL; a++)
             cell_add(c, *a);
     for (const char *const *a = c->flags; *a != NULL; a++)
         cell_add(c, *a);
@@ -123,7 +143,7 @@ static inline void cell_arguments(cell *c)
 static inline void cell_begin(cell *c, const char *name, cell_stage stage)
 {
     c->db = h_format("%s", name);
-    c->dir = h_path("checkpoints");
+    c->dir = c->dir != NULL ? c->dir : h_path("checkpoints");
     c->stage = stage;
     c->rows = c->rows > 0 ? c->rows : 1500;
     h_workload_schema(c->source, c->db);
@@ -190,6 +210,18 @@ static inline void cell_expect_said(cell *c, const char *text)
     cell_assert(c, cell_count_log(c, text) > 0, "%s: did not say '%s'", c->db, text);
 }
 
+static inline void cell_stop(cell *c)
+{
+    h_signal(c->run, SIGTERM);
+    cell_expect_exit(c, 3, 10);
+}
+
+static inline void cell_kill(cell *c)
+{
+    h_signal(c->run, SIGKILL);
+    cell_expect_exit(c, 137, 10);
+}
+
 static inline void cell_stop_load(cell *c)
 {
     if (c->load != NULL)
@@ -204,11 +236,38 @@ static inline void cell_command(cell *c, const char *verb)
     cell_assert(c, code == 0, "%s: gfreplica %s: %d", c->db, verb, code);
 }
 
-static inline void cell_pause_a_while(cell *c)
+/* Much is written while it is paused: what happens right afterwards finds it some seconds behind. */
+static inline void cell_fall_behind(cell *c)
 {
+    h_workload *more;
+
     cell_command(c, "pause");
+    more = h_workload_start(c->source, c->db, 4, c->rows, 0, 3);
     h_sleep(2);
+    h_workload_stop(more);
+    h_sql(c->source, "INSERT INTO %s.beat VALUES (%u)", c->db, ++c->beats);
     cell_command(c, "resume");
+    cell_assert(c, h_number(c->target, "SELECT COUNT(*) FROM %s.beat WHERE id=%u", c->db, c->beats) == 0, "%s: no lag",
+                c->db);
+}
+
+/* The rest of the copy takes no time. */
+static inline void cell_finish_copy(cell *c)
+{
+    static const char name[] = "\"ControlAddress\":\"";
+    const char *address;
+    char *json;
+
+    if (c->slow && cell_count_log(c, "stage streaming") == 0) {
+        ck_assert_int_eq(h_exec(&json, NULL, 20, "status", "--json", "--checkpoint-dir", c->dir), 0);
+        address = strstr(json, name);
+        ck_assert_msg(address != NULL, "%s", json);
+        address += strlen(name);
+        cell_shell("curl -sf -d '{\"DataIterationBatchSize\": 1000}' http://%.*s/api/config >/dev/null",
+                   (int)strcspn(address, "\""), address);
+        free(json);
+    }
+    cell_wait_stage(c, "streaming");
 }
 
 /* The fault finds an ALTER under way on the target. */
@@ -238,18 +297,19 @@ static inline void cell_unblock(cell *c)
 static inline void cell_reach(cell *c, cell_stage stage)
 {
     c->stage = stage;
-    if (stage == COPYING)
+    if (stage == COPYING) { /* one that is over would prove nothing */
+        cell_assert(c, cell_count_log(c, "stage streaming") == 0, "%s: all is copied", c->db);
         return;
-    cell_wait_stage(c, "streaming");
+    }
+    cell_finish_copy(c);
     if (stage == IDLE || stage == CUTOVER)
         cell_stop_load(c);
     if (stage == IDLE)
         cell_beat(c, FOREVER);
     if (stage == LAGGING)
-        cell_pause_a_while(c);
+        cell_fall_behind(c);
     if (stage == STARTING) {
-        h_signal(c->run, SIGTERM);
-        cell_expect_exit(c, 3, 10);
+        cell_stop(c);
         cell_run(c);
     }
     if (stage == STOPPING)
@@ -278,11 +338,29 @@ static inline void cell_go_on(cell *c, bool killed)
         cell_beat(c, FOREVER);
 }
 
+/* Where the cutover that was asked for may have been called off, or forgotten with the file that knew of it. */
+static inline void cell_ask_again(cell *c)
+{
+    if (h_wait_log(c->run, "stage streaming", FOREVER)) /* else it was done before */
+        (void)h_exec(NULL, NULL, 20, "cutover", "--checkpoint-dir", c->dir);
+}
+
+/* The definitions of before a schema change that is under way are nowhere but in the checkpoint directory: without it
+   the job is refused, and has to be begun anew. */
+static inline void cell_begin_anew(cell *c)
+{
+    cell_run(c);
+    cell_expect_exit(c, 4, 20);
+    cell_expect_said(c, "start the job anew");
+    h_sql(c->target, "DROP DATABASE %s; DELETE FROM _gfreplica.job WHERE job='%s'", c->db, c->db);
+    cell_shell("rm -r %s", c->dir);
+}
+
 static inline void cell_cut_over(cell *c)
 {
     cell_stop_load(c);
     if (c->stage != CUTOVER) { /* asked for: goes on by itself, over faults and kills */
-        cell_wait_stage(c, "streaming");
+        cell_finish_copy(c);
         cell_command(c, "cutover");
     }
     cell_expect_exit(c, 0, FOREVER);
@@ -312,5 +390,36 @@ static inline bool whole_matrix(void)
 
     return which != NULL && strcmp(which, "all") == 0;
 }
+
+static inline bool is_named(const char *variable, const char *name)
+{
+    const char *wanted = getenv(variable);
+
+    return wanted == NULL || strcmp(wanted, name) == 0;
+}
+
+/* FAULT_STAGE=altering, FAULT=kill: of the whole matrix that stage alone, that fault alone. */
+static inline bool is_wanted(cell_stage stage)
+{
+    return is_named("FAULT_STAGE", cell_stages[stage]);
+}
+
+static inline bool is_wanted_fault(const char *name)
+{
+    return is_named("FAULT", name);
+}
+
+/* Sets of stages. */
+#define AT(stage) (1U << (stage))
+enum { EVERYWHERE = AT(STAGES) - 1 };
+
+/* A test of a stage, HERE, which is its _i: at all of these, every day at some of them. */
+#define HERE ((cell_stage)_i)
+#define cell_add_test(t, test, stages, every_day)                                                                      \
+    do {                                                                                                               \
+        for (int at = 0; at < STAGES; at++)                                                                            \
+            if (((whole_matrix() ? (stages) : (every_day)) & AT(at)) != 0 && is_wanted((cell_stage)at))                \
+                tcase_add_loop_test(t, test, at, at + 1);                                                              \
+    } while (0)
 
 #endif
