@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_history.c - the source becomes another server or loses its binlogs; the target loses what we put there.
+ * test_history.c - the source becomes another server or loses its binlogs; the target loses what we put there; at
+ * every stage of a job.
  *
  * A server with the same transactions is gone on with. Where going on would be wrong the run stops before any harm, and
- * says why.
+ * says why. A job that is stopping, or whose cutover is under way, may be quicker than what happens: then the next start
+ * finds it, or nobody has to.
  */
-#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "fault/cell.h"
@@ -51,17 +52,32 @@ static void stop_proxy(void)
     h_proxy_free(to_source);
 }
 
-static void begin(cell *c, const char *name)
+static void begin(cell *c, const char *name, cell_stage stage)
 {
-    *c = (cell){.source = source, .target = target, .to_source = to_source, .rows = 300};
-    cell_begin(c, name, STREAMING);
+    char *db = h_format("%s_%s", name, cell_stages[stage]);
+
+    *c = (cell){.source = source, .target = target, .to_source = to_source, .rows = stage == COPYING ? 1500 : 300};
+    cell_begin(c, db, stage);
     cell_beat(c, FOREVER);
+    free(db);
 }
 
-static void stop(cell *c)
+/* Ends with this code and these words, now or when it is started again. False when it was done before. */
+static bool is_refused(cell *c, int code, const char *said)
 {
-    h_signal(c->run, SIGTERM);
-    cell_expect_exit(c, 3, 10);
+    int got;
+
+    cell_unblock(c);
+    got = h_wait(c->run, FOREVER);
+    if (c->stage == CUTOVER && got == 0)
+        return false;
+    if (c->stage == STOPPING && got == 3) {
+        cell_run(c);
+        got = h_wait(c->run, FOREVER);
+    }
+    cell_assert(c, got == code, "%s: exit code %d, not %d", c->db, got, code);
+    cell_expect_said(c, said);
+    return true;
 }
 
 /* Started again it ends with this code and these words. */
@@ -74,9 +90,20 @@ static void expect_refusal(cell *c, int code, const char *said)
 
 static void finish(cell *c)
 {
-    cell_beat(c, FOREVER);
+    if (c->stage != CUTOVER)
+        cell_beat(c, FOREVER);
     cell_cut_over(c);
     cell_free(c);
+}
+
+/* Another process: what it was done to is behind it for good. */
+static void die_and_finish(cell *c)
+{
+    if (c->stage != CUTOVER) {
+        cell_kill(c);
+        cell_run(c);
+    }
+    finish(c);
 }
 
 /* --- failover of the source --------------------------------------------------------------------------------------- */
@@ -101,10 +128,13 @@ static void stop_following(h_server *replica)
     h_sql(replica, is_maria() ? "STOP SLAVE; RESET SLAVE ALL" : "STOP REPLICA; RESET REPLICA ALL");
 }
 
+/* All that was written, and nothing more, is on the replica too, which becomes a server of its own. */
 static void promote(h_server *replica, cell *c)
 {
     double until = h_now() + FOREVER;
 
+    cell_stop_load(c);
+    h_sql(c->source, "INSERT INTO %s.beat VALUES (%u)", c->db, ++c->beats);
     while (h_sql_try(replica, NULL, "SELECT 1 FROM %s.beat LIMIT 0", c->db) != 0 ||
            h_number(replica, "SELECT COUNT(*) FROM %s.beat WHERE id=%u", c->db, c->beats) == 0) {
         ck_assert(h_now() < until);
@@ -113,25 +143,31 @@ static void promote(h_server *replica, cell *c)
     stop_following(replica);
 }
 
+/* What is over soon has to find the replica promoted. */
+static void reach_promoted(cell *c, cell_stage stage, h_server *replica)
+{
+    bool soon = stage == STARTING || stage == CUTOVER;
+
+    if (soon)
+        promote(replica, c);
+    cell_reach(c, stage);
+    if (!soon)
+        promote(replica, c);
+}
+
 START_TEST(history__a_source_with_the_same_gtids_is_gone_on_with)
 {
-    h_server *replica;
+    h_server *replica = h_server_start(source->family, "--log-slave-updates=ON");
     cell c;
 
-    replica = h_server_start(source->family, "--log-slave-updates=ON");
     follow(replica, source);
-    begin(&c, "failover");
-    cell_stop_load(&c);
-    cell_beat(&c, FOREVER);
-    promote(replica, &c);
+    begin(&c, "failover", HERE);
+    reach_promoted(&c, HERE, replica);
     h_server_kill(source);
     h_proxy_retarget(to_source, replica);
     c.source = replica;
-    cell_beat(&c, FOREVER); /* the same process */
-    h_signal(c.run, SIGKILL);
-    cell_expect_exit(&c, 137, 10);
-    cell_run(&c); /* and another one */
-    finish(&c);
+    cell_go_on(&c, false);
+    die_and_finish(&c);
     h_server_free(replica);
     h_server_restart(source, NULL);
 }
@@ -150,19 +186,22 @@ START_TEST(history__a_source_without_our_gtids_is_refused)
     cell c;
 
     stranger = h_server_start(source->family, NULL);
-    begin(&c, "stranger");
+    begin(&c, "stranger", HERE);
     h_workload_schema(stranger, c.db);
     h_sql(stranger, "CREATE TABLE %s.beat (id INT PRIMARY KEY)", c.db);
+    cell_reach(&c, HERE);
     h_proxy_retarget(to_source, stranger);
-    cell_expect_exit(&c, 5, 60);
-    expect_refusal(&c, 5, "transactions");
-    if (is_maria()) {
-        reach_our_numbers(stranger, &c);
-        expect_refusal(&c, 5, "missing the GTID");
-        expect_refusal(&c, 5, "another server"); /* by now the relay stands in the new one's first file */
+    if (is_refused(&c, 5, "transactions")) {
+        expect_refusal(&c, 5, "transactions");
+        if (is_maria()) {
+            reach_our_numbers(stranger, &c);
+            expect_refusal(&c, 5, "missing the GTID");
+            expect_refusal(&c, 5, "another server"); /* by now the relay stands in the new one's first file */
+        }
+        h_proxy_retarget(to_source, source);
+        cell_run(&c);        /* no harm was done: with its own source it goes on */
+        c.stage = STREAMING; /* a cutover that was asked for has been called off */
     }
-    h_proxy_retarget(to_source, source);
-    cell_run(&c); /* no harm was done: with its own source it goes on */
     finish(&c);
     h_server_free(stranger);
 }
@@ -242,10 +281,10 @@ START_TEST(history__a_binlog_that_ends_in_the_middle_of_an_event)
 {
     cell c;
 
-    begin(&c, "torn");
+    begin(&c, "torn", STREAMING);
     tear(); /* under load */
     cell_beat(&c, FOREVER);
-    stop(&c);
+    cell_stop(&c);
     tear(); /* while we are away */
     cell_run(&c);
     cell_beat(&c, FOREVER);
@@ -266,10 +305,10 @@ START_TEST(history__a_binlog_damaged_in_its_middle_stops_the_run)
     if (!is_maria()) /* its own checks find that, and say so in other words */
         return;
     h_sql(source, "SET GLOBAL binlog_checksum=NONE");
-    begin(&c, "damaged");
+    begin(&c, "damaged", STREAMING);
     cell_stop_load(&c);
     cell_beat(&c, FOREVER);
-    stop(&c);
+    cell_stop(&c);
     path = newest_binlog();
     ck_assert_int_eq(stat(path, &end), 0);
     h_sql(source, "INSERT INTO %s.beat VALUES (1000); FLUSH BINARY LOGS; INSERT INTO %s.beat VALUES (1001)", c.db,
@@ -289,34 +328,35 @@ START_TEST(history__reset_binlogs_stop_the_run)
 {
     cell c;
 
-    begin(&c, "reset_running");
+    begin(&c, "reset", HERE);
+    if (HERE == CUTOVER)
+        cell_stop_load(&c);
+    cell_reach(&c, HERE);
     cell_stop_load(&c);
     reset_binlogs();
     h_sql(source, "INSERT INTO %s.beat VALUES (1000)", c.db);
-    cell_expect_exit(&c, 5, 60);
-    expect_refusal(&c, 5, "source");
-    clear_target(&c);
-
-    begin(&c, "reset_stopped");
-    stop(&c);
-    cell_stop_load(&c);
-    reset_binlogs();
-    h_sql(source, "INSERT INTO %s.beat VALUES (1000)", c.db);
-    expect_refusal(&c, 5, "source");
+    if (is_refused(&c, 5, "source"))
+        expect_refusal(&c, 5, "source");
     clear_target(&c);
 }
 END_TEST
 
+/* By a job that was killed, whose relay goes on no further. */
 START_TEST(history__purged_binlogs_that_are_needed_stop_the_run)
 {
     cell c;
 
-    begin(&c, "purged");
-    stop(&c);
+    begin(&c, "purged", HERE);
+    cell_reach(&c, HERE);
+    if (h_wait(c.run, 0) < 0)
+        h_signal(c.run, SIGKILL);
     h_sleep(1);
+    cell_unblock(&c);
     cell_stop_load(&c);
+    h_sql(source, "INSERT INTO %s.beat VALUES (1000)", c.db);
     purge_all();
-    expect_refusal(&c, 5, "no longer has");
+    if (h_wait(c.run, 0) != 0)
+        expect_refusal(&c, 5, "no longer has");
     clear_target(&c);
 }
 END_TEST
@@ -326,21 +366,21 @@ END_TEST
 /* Two of one identity would take the dump from each other: the second one is refused, and the first one lives. */
 START_TEST(history__a_second_replica_of_our_server_id_is_refused)
 {
-    cell c = {0}, other = {0};
+    cell c = {.source = source, .target = target, .to_source = to_source, .flags = {"--server-id=777001"}}, other = c;
+    char *db = h_format("first_%s", cell_stages[HERE]);
 
-    c.source = other.source = source;
-    c.target = other.target = target;
-    c.to_source = other.to_source = to_source;
-    c.rows = 100;
-    c.flags[0] = other.flags[0] = "--server-id=777001";
-    cell_begin(&c, "first", STREAMING);
+    c.rows = HERE == COPYING ? 1500 : 100;
+    cell_begin(&c, db, HERE);
     other.db = h_format("second");
     other.dir = h_path("checkpoints");
     h_sql(source, "CREATE DATABASE second; CREATE TABLE second.t (id INT PRIMARY KEY)");
     cell_arguments(&other);
+    cell_reach(&c, HERE);
     expect_refusal(&other, 2, "777001");
     cell_free(&other);
+    cell_go_on(&c, false);
     finish(&c);
+    free(db);
 }
 END_TEST
 
@@ -349,94 +389,117 @@ END_TEST
 /* Its replica takes over under load, without the last commits perhaps: the marker in it says where it stands. */
 START_TEST(history__a_target_fails_over_to_its_replica)
 {
+    char *db = h_format("target_failover_%s", cell_stages[HERE]);
+    cell c = {.source = source, .target = target, .to_source = to_source, .rows = HERE == COPYING ? 1500 : 300};
     h_server *replica;
-    cell c = {.source = source, .target = target, .to_source = to_source, .rows = 300};
 
     replica = h_server_start(target->family, NULL);
     follow(replica, target);
     c.to_target = h_proxy_start(target);
-    cell_begin(&c, "target_failover", STREAMING);
+    cell_begin(&c, db, HERE);
     cell_beat(&c, FOREVER);
     h_sleep(2); /* the very start of the job has to be there, or it is none of ours */
+    cell_reach(&c, HERE);
     h_server_kill(target);
     stop_following(replica);
     h_proxy_retarget(c.to_target, replica);
     c.target = replica;
-    cell_beat(&c, FOREVER); /* the same process */
-    h_signal(c.run, SIGKILL);
-    cell_expect_exit(&c, 137, 10);
-    cell_run(&c); /* and another one */
-    finish(&c);
+    cell_go_on(&c, false);
+    die_and_finish(&c);
     h_proxy_free(c.to_target);
     h_server_free(replica);
     h_server_restart(target, NULL);
-    h_sql(target, "DROP DATABASE target_failover; DROP DATABASE _gfreplica");
+    h_sql(target, "DROP DATABASE %s; DROP DATABASE _gfreplica", db);
+    free(db);
 }
 END_TEST
 
+/* Where it has no change any more, the cutover looks. */
 START_TEST(history__a_table_dropped_on_the_target_stops_the_run)
 {
+    bool changes = HERE != IDLE && HERE != CUTOVER;
     cell c;
 
-    begin(&c, "dropped");
+    begin(&c, "dropped", HERE);
+    cell_reach(&c, HERE);
     h_sql(target, "DROP TABLE %s.w_hot", c.db);
-    cell_expect_exit(&c, 4, 60);
-    cell_expect_said(&c, "w_hot");
-    expect_refusal(&c, 4, "w_hot");
+    if (HERE == IDLE)
+        cell_command(&c, "cutover");
+    if (is_refused(&c, 4, "w_hot") && changes)
+        expect_refusal(&c, 4, "w_hot");
     clear_target(&c);
 }
 END_TEST
 
-static char *mounted; /* what an end of the test, whichever, has to take down */
-
-static void unmount(void)
+/* A row of ours changed by somebody else: reported, never papered over. */
+START_TEST(history__a_row_taken_on_the_target_is_a_divergence)
 {
-    if (mounted != NULL)
-        (void)umount2(mounted, MNT_DETACH);
-    mounted = NULL;
+    cell c;
+
+    begin(&c, "taken", HERE); /* with a beat, which has arrived */
+    cell_reach(&c, HERE);
+    h_sql(target, "DELETE FROM %s.beat WHERE id=1", c.db);
+    h_sql(source, "DELETE FROM %s.beat WHERE id=1", c.db);
+    ck_assert(is_refused(&c, 4, ".beat"));
+    cell_expect_said(&c, "id=1");
+    clear_target(&c);
 }
+END_TEST
 
 /* The database's folder on the target becomes a small disk, which fills up and is given room again. */
 static bool small_disk(const char *db, char **folder)
 {
     *folder = h_format("%s/%s/data/%s", h_run_dir(), target->name, db);
     h_sql(target, "CREATE DATABASE %s CHARACTER SET utf8mb4", db);
-    if (mount("none", *folder, "tmpfs", 0, "size=24m,mode=0777") == 0) {
-        mounted = *folder;
-        atexit(unmount);
+    if (h_mount_small(*folder, 128))
         return true;
-    }
     fprintf(stderr, "left out: no right to mount a file system of our own\n");
     return false;
 }
 
+/* A folder with a mount on it is one that a server can't remove, nor likes to find afterwards. */
+static void drop_mounted(const char *db, const char *folder)
+{
+    (void)h_sql_try(target, NULL, "DROP DATABASE %s", db);
+    h_unmount(folder);
+    cell_shell("rm -r %s", folder);
+}
+
+static void fill_and_write(const cell *c, const char *folder)
+{
+    cell_shell("cat /dev/zero >%s/ballast 2>/dev/null || true", folder);
+    h_sql(source, "INSERT INTO %s.w_text (id, b) SELECT id + 100000, REPEAT('x', 30000) FROM %s.w_text", c->db, c->db);
+}
+
 START_TEST(history__a_full_disk_on_the_target_is_waited_for)
 {
-    char *folder, *fill, *empty;
+    char *db = h_format("fulldisk_%s", cell_stages[HERE]), *folder;
     cell c = {0};
 
-    if (small_disk("fulldisk", &folder)) {
-        fill = h_format("cat /dev/zero >%s/ballast 2>/dev/null", folder);
-        empty = h_format("rm %s/ballast", folder);
-        begin(&c, "fulldisk");
-        (void)!system(fill);
-        h_sql(source, "INSERT INTO %s.w_text (id, b) SELECT id + 100000, REPEAT('x', 30000) FROM %s.w_text", c.db,
-              c.db);
-        cell_assert(&c, cell_says(&c, "trying again", 0, 60), "the disk was not full");
+    if (small_disk(db, &folder)) {
+        begin(&c, "fulldisk", HERE);
+        if (HERE == CUTOVER) /* it has to find something to do */
+            fill_and_write(&c, folder);
+        cell_reach(&c, HERE);
+        if (HERE != CUTOVER)
+            fill_and_write(&c, folder);
+        cell_unblock(&c);
+        if (HERE != STOPPING)
+            cell_assert(&c, cell_says(&c, "trying again", 0, 60), "the disk was not full");
         h_sleep(2);
-        ck_assert_int_eq(system(empty), 0);
+        cell_shell("rm %s/ballast", folder);
         h_server_restart(target, NULL); /* MariaDB may have given up itself over the full disk */
-        cell_beat(&c, FOREVER);
+        cell_go_on(&c, false);
         cell_cut_over(&c);
-        h_server_kill(target); /* it has files open there; no test comes after */
-        unmount();
-        h_run_free(c.run);
-        free(fill);
-        free(empty);
+        drop_mounted(c.db, folder);
+        cell_free(&c);
     }
     free(folder);
+    free(db);
 }
 END_TEST
+
+enum { AT_WORK = EVERYWHERE & ~(AT(STARTING) | AT(STOPPING) | AT(CUTOVER)) };
 
 static void add_family(Suite *s, const char *family, SFun start)
 {
@@ -445,16 +508,18 @@ static void add_family(Suite *s, const char *family, SFun start)
     tcase_set_timeout(t, 900);
     tcase_add_unchecked_fixture(t, start, stop_servers);
     tcase_add_checked_fixture(t, start_proxy, stop_proxy);
-    tcase_add_test(t, history__a_source_with_the_same_gtids_is_gone_on_with); /* first: while its binlogs are whole */
-    tcase_add_test(t, history__a_target_fails_over_to_its_replica);
-    tcase_add_test(t, history__a_second_replica_of_our_server_id_is_refused);
-    tcase_add_test(t, history__a_table_dropped_on_the_target_stops_the_run);
+    /* First, while its binlogs are whole. */
+    cell_add_test(t, history__a_source_with_the_same_gtids_is_gone_on_with, EVERYWHERE, AT(STREAMING));
+    cell_add_test(t, history__a_target_fails_over_to_its_replica, EVERYWHERE, AT(STREAMING));
+    cell_add_test(t, history__a_second_replica_of_our_server_id_is_refused, AT_WORK, AT(STREAMING));
+    cell_add_test(t, history__a_table_dropped_on_the_target_stops_the_run, EVERYWHERE, AT(STREAMING));
+    cell_add_test(t, history__a_row_taken_on_the_target_is_a_divergence, AT_WORK & ~AT(COPYING), AT(STREAMING));
     tcase_add_test(t, history__a_binlog_that_ends_in_the_middle_of_an_event);
     tcase_add_test(t, history__a_binlog_damaged_in_its_middle_stops_the_run);
-    tcase_add_test(t, history__purged_binlogs_that_are_needed_stop_the_run);
-    tcase_add_test(t, history__a_source_without_our_gtids_is_refused);
-    tcase_add_test(t, history__reset_binlogs_stop_the_run);
-    tcase_add_test(t, history__a_full_disk_on_the_target_is_waited_for); /* the last: its target is not used again */
+    cell_add_test(t, history__purged_binlogs_that_are_needed_stop_the_run, EVERYWHERE, AT(STREAMING));
+    cell_add_test(t, history__a_source_without_our_gtids_is_refused, EVERYWHERE, AT(STREAMING));
+    cell_add_test(t, history__reset_binlogs_stop_the_run, EVERYWHERE, AT(STREAMING) | AT(STOPPING));
+    cell_add_test(t, history__a_full_disk_on_the_target_is_waited_for, EVERYWHERE, AT(STREAMING));
     suite_add_tcase(s, t);
 }
 
