@@ -38,6 +38,13 @@ void h_unmount(const char *folder)
         h_fail("umount %s: %s", folder, strerror(errno));
 }
 
+static bool is_below(const char *path, const char *folder)
+{
+    size_t len = strlen(folder);
+
+    return strncmp(path, folder, len) == 0 && (path[len] == '\0' || path[len] == '/');
+}
+
 /* What was mounted last is at the end of the list. */
 static char *last_below(const char *folder)
 {
@@ -45,7 +52,7 @@ static char *last_below(const char *folder)
     char line[2048], path[1024], *last = NULL;
 
     while (list != NULL && fgets(line, sizeof line, list) != NULL) {
-        if (sscanf(line, "%*s %1023s", path) != 1 || strncmp(path, folder, strlen(folder)) != 0)
+        if (sscanf(line, "%*s %1023s", path) != 1 || !is_below(path, folder))
             continue;
         free(last);
         last = h_format("%s", path);

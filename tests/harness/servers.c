@@ -280,7 +280,7 @@ void h_server_free(h_server *server)
         return;
     forget_admin(server);
     if (server->name[0] != '\0') {
-        char *folder = h_format("%s/%s/", h_run_dir(), server->name);
+        char *folder = h_format("%s/%s", h_run_dir(), server->name);
 
         h_unmount_below(folder);
         free(folder);
