@@ -106,10 +106,16 @@ void h_put_json(FILE *out, h_rng *r)
     char *text = h_format("{\"n\": %d, \"deep\": [1, {\"k\": \"v\\u00e9\\\"%u\"}, null, true, %u.5], \"big\": %" PRIu64
                           ", \"\": \"\"}",
                           (int)h_below(r, 2000) - 1000, h_below(r, 100), h_below(r, 1000), h_next(r) >> h_below(r, 60));
+    bool typed = h_below(r, 3) == 0;
 
-    fputs("CONVERT(x'", out);
+    fputs(typed ? "JSON_INSERT(CONVERT(x'" : "CONVERT(x'", out);
     h_put_hex(out, text, strlen(text));
     fputs("' USING utf8mb4)", out);
+    if (typed) /* what the text alone does not tell */
+        fprintf(out,
+                ",'$.price',%u.50,'$.day',DATE'2024-02-%02u','$.at',TIMESTAMP'2024-03-04 05:06:07.%u','$.u',"
+                "CAST(%u AS UNSIGNED),'$.raw',x'6162')",
+                h_below(r, 1000), 1 + h_below(r, 28), h_below(r, 1000000), h_below(r, 1000));
     free(text);
 }
 
