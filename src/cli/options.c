@@ -78,7 +78,7 @@ const char *const cli_section_titles[SECTION_LIMIT] = {
     {.flag = p "-collation", .json = j ".Collation", .type = OPT_STRING, .offset = CONF(c.collation), .section = s, \
      .help = "connection collation of status and catalog queries; rows travel as bytes whatever it is"}, \
     {.flag = p "-param", .json = j ".Params", .type = OPT_MAP, .offset = CONF(c.params), .section = s, \
-     .help = "session variables for our SQL connections"}, \
+     .help = "session variables for our SQL connections; those on which rows depend keep our values"}, \
     {.flag = p "-connect-timeout", .json = j ".ConnectTimeout", .type = OPT_SECONDS, .offset = CONF(c.connect_timeout), \
      .section = s, .max = 86400, .help = "time for a connection to come about; 0 = the program's choice"}, \
     {.flag = p "-read-timeout", .json = j ".ReadTimeout", .type = OPT_SECONDS, .offset = CONF(c.read_timeout), \

@@ -57,9 +57,10 @@ static bool object_allowed(const gf_barrier *b, const gf_stmt_object *o, gf_erro
     char *db = gf_strndup(o->db, o->db_len), *name = gf_strndup(o->table, o->table_len);
     bool ok = true;
 
-    if (o->table_len == 0 || !gf_filter_table(f, db, name))
-        ok = gf_fail(err, GF_ERR_DATA, "it names %s%s%s too, which is not selected", db, name[0] != '\0' ? "." : "",
-                     name);
+    if (o->table_len == 0)
+        ok = gf_fail(err, GF_ERR_DATA, "it is about the database %s as a whole", db);
+    else if (!gf_filter_table(f, db, name))
+        ok = gf_fail(err, GF_ERR_DATA, "it names %s.%s too, which is not selected", db, name);
     else if (is_renamed(f, db, name))
         ok = gf_fail(err, GF_ERR_DATA, "%s.%s has another name on the target", db, name);
     free(db);

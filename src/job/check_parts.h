@@ -9,6 +9,7 @@
  *   check_objects.c  what --create-objects needs; check_definers.c of the account, check_sessions.c to make them alike
  *   check_collations.c collations that the target lacks
  *   check_tables.c   keys, engines, names: table by table
+ *   check_generated.c what the target computes itself
  *   check_foreign.c  foreign keys
  *
  * A part returns false only when it could not ask; what it finds goes into the report.
@@ -113,6 +114,7 @@ GF_MUST_CHECK bool gf_check_use_default(gf_check_usages *out, gf_check *c, const
 /* Is each of them there? What is not becomes a problem. */
 GF_MUST_CHECK bool gf_check_collations_known(gf_check *c, gf_check_usages *used, gf_error *err);
 GF_MUST_CHECK bool gf_check_tables(gf_check *c, gf_error *err);
+GF_MUST_CHECK bool gf_check_generated(gf_check *c, gf_error *err);
 void gf_check_foreign_keys(gf_check *c);
 
 #endif

@@ -86,6 +86,21 @@ static void check_documents(gf_check *c)
     gf_check_names_free(&keyless);
 }
 
+/* MariaDB refuses REPLACE and LOAD DATA there; a table without another key is written by INSERT. */
+static void check_overlaps(gf_check *c)
+{
+    for (size_t i = 0; i < c->table_count && c->source_info->flavor == GF_FLAVOR_MARIADB; i++) {
+        const gf_table *t = c->tables[i];
+
+        for (unsigned k = 0; k < t->key_count && t->identity >= 0; k++)
+            if (t->keys[k].functional)
+                gf_check_problem(c,
+                                 "source: %s: rows can't be written again under its key %s, WITHOUT OVERLAPS (MariaDB "
+                                 "has no REPLACE there): drop the key until the cutover, or leave the table out",
+                                 t->label, t->keys[k].name);
+    }
+}
+
 static bool has_wide_characters(const gf_column *col)
 {
     return col->charset != NULL && (strcmp(col->charset, "utf8mb4") == 0 || strncmp(col->charset, "utf16", 5) == 0 ||
@@ -522,6 +537,7 @@ bool gf_check_tables(gf_check *c, gf_error *err)
     check_types(c);
     check_borrowing(c);
     check_keys(c);
+    check_overlaps(c);
     check_collisions(c);
     check_marker_name(c);
     if (!check_gtid_consistency(c, err))

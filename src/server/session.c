@@ -42,13 +42,15 @@ static const struct {
     {ALL, "sql_safe_updates=0"},
     {ALL, "sql_auto_is_null=0"},
     {ALL, "group_concat_max_len=1073741824"}, /* max_allowed_packet counts as well */
-    {ALL, "wait_timeout=2147483"},            /* the largest that every platform takes */
-    /* A reader that waits for a slow target, or a source that waits for a stopped one, must not be cut off. */
-    {ALL, "net_write_timeout=3600"},
-    {ALL, "net_read_timeout=3600"},
+    {ALL, "completion_type=0"},
     {WRITER, "foreign_key_checks=0"},
     {WRITER, "unique_checks=1"},
 };
+
+/* The operator's own (Params) win over these. A reader that waits for a slow target, or a source that waits for a stopped
+   one, must not be cut off. */
+static const char defaults[] = "SET SESSION wait_timeout=2147483," /* the largest that every platform takes */
+                               "SESSION net_write_timeout=3600,SESSION net_read_timeout=3600";
 
 static const struct {
     unsigned uses, flavors;
@@ -170,11 +172,20 @@ static bool set_collation(MYSQL *db, const char *collation, gf_error *err)
     return false;
 }
 
+static bool set_params(MYSQL *db, const gf_renames *params, gf_error *err)
+{
+    for (size_t i = 0; i < params->count; i++)
+        if (!set_param(db, params->from[i], params->to[i], err))
+            return false;
+    return true;
+}
+
 bool gf_session_setup(MYSQL *db, const gf_server_config *cfg, gf_conn_use use, gf_error *err)
 {
     if (use == GF_CONN_STREAM) /* the replica sets what a dump needs, nothing else matters there */
         return true;
-    if (!gf_server_exec(db, "set up the session", err, "%s", before_use[use]) || !set_required(db, use, err) ||
+    if (!gf_server_exec(db, "set up the session", err, "%s", defaults) || !set_params(db, &cfg->params, err) ||
+        !gf_server_exec(db, "set up the session", err, "%s", before_use[use]) || !set_required(db, use, err) ||
         !set_wanted(db, use, err) || !gf_server_exec(db, "set up the session", err, "%s", transaction_mode[use]))
         return false;
     /* Row literals name their character sets; only what people typed is compared by the connection's collation. */
@@ -182,10 +193,6 @@ bool gf_session_setup(MYSQL *db, const gf_server_config *cfg, gf_conn_use use, g
         if (!is_variable_name(cfg->collation))
             return gf_fail(err, GF_ERR_CONFIG, "'%.60s' is no name of a collation", cfg->collation);
         if (!set_collation(db, cfg->collation, err))
-            return false;
-    }
-    for (size_t i = 0; i < cfg->params.count; i++) {
-        if (!set_param(db, cfg->params.from[i], cfg->params.to[i], err))
             return false;
     }
     return true;

@@ -7,7 +7,7 @@
 
 #include "gfreplica/server.h"
 
-/* Sets all session variables that `use` needs, then the operator's own (cfg->params), which win. */
+/* Sets the operator's own session variables (cfg->params), then all that `use` needs: on those rows depend, and they win. */
 GF_MUST_CHECK bool gf_session_setup(MYSQL *db, const gf_server_config *cfg, gf_conn_use use, gf_error *err);
 
 #endif

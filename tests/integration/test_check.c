@@ -174,6 +174,44 @@ START_TEST(check__tells_what_becomes_of_values_inside_documents)
 }
 END_TEST
 
+START_TEST(check__names_what_the_target_computes_itself)
+{
+    fixture *f = fixture_for(_i, "computed");
+    char *zone = h_scalar(sources[_i], "SELECT @@global.time_zone");
+
+    h_sql(sources[_i],
+          "CREATE DATABASE computed; CREATE TABLE computed.fine (id INT PRIMARY KEY, d DATETIME, ts TIMESTAMP NULL,"
+          " y INT AS (YEAR(d)) STORED, s INT AS (id + 1) STORED, v DATE AS (DATE(ts)) VIRTUAL)");
+    run(f);
+    assert_fine(f);
+    ck_assert_ptr_null(strstr(gf_buf_cstr(&f->report.warnings), "computed"));
+    h_sql(sources[_i], "CREATE TABLE computed.z (id INT PRIMARY KEY, ts TIMESTAMP NULL, d DATE AS (DATE(ts)) STORED,"
+                       " e DATETIME AS (ts) VIRTUAL, UNIQUE u (e), r VARCHAR(60) AS (id / 7) STORED);"
+                       "SET GLOBAL time_zone='+05:00'");
+    run(f);
+    assert_problem(f, "source: computed.z.d, computed.z.u: computed from a TIMESTAMP");
+    assert_warning(f, "source: stored columns computed.z.r:");
+    h_sql(sources[_i], "SET GLOBAL time_zone='+00:00'");
+    run(f);
+    assert_fine(f);
+    assert_warning(f, "source: computed.z.d, computed.z.u: computed from a TIMESTAMP");
+    h_sql(sources[_i], "SET GLOBAL time_zone='%s'", zone);
+    free(zone);
+    if (is_maria(_i)) {
+        h_sql(sources[_i], "CREATE TABLE computed.o (id INT PRIMARY KEY, a DATE, b DATE, PERIOD FOR p (a, b),"
+                           " UNIQUE w (id, p WITHOUT OVERLAPS))");
+        run(f);
+        assert_problem(f, "computed.o: rows can't be written again under its key w, WITHOUT OVERLAPS");
+    } else {
+        h_sql(sources[_i], "CREATE TABLE computed.x (id INT PRIMARY KEY, ts TIMESTAMP NULL,"
+                           " UNIQUE g ((CAST(ts AS CHAR(30)))))");
+        run(f);
+        assert_warning(f, "computed.x.g");
+    }
+    done(f);
+}
+END_TEST
+
 START_TEST(check__names_each_missing_grant)
 {
     fixture *f = fixture_for(_i, "nogrants");
@@ -622,6 +660,7 @@ int main(void)
     tcase_add_loop_test(tc, check__is_content_with_an_ordinary_table, 0, 2);
     tcase_add_loop_test(tc, check__is_content_with_least_privilege, 0, 2);
     tcase_add_loop_test(tc, check__tells_what_becomes_of_values_inside_documents, 0, 2);
+    tcase_add_loop_test(tc, check__names_what_the_target_computes_itself, 0, 2);
     tcase_add_loop_test(tc, check__names_each_missing_grant, 0, 2);
     tcase_add_loop_test(tc, check__names_a_database_that_nothing_is_seen_of, 0, 2);
     tcase_add_loop_test(tc, check__refuses_to_leave_out_tables_that_may_not_be_read, 0, 2);

@@ -237,17 +237,32 @@ START_TEST(session__inherits_nothing)
 }
 END_TEST
 
+/* But not over what rows depend on. */
 START_TEST(params__win_and_are_checked)
 {
-    char *names[] = {(char *)"wait_timeout", (char *)"sql_mode"}, *values[] = {(char *)"77", (char *)"ANSI_QUOTES"};
+    char *names[] = {(char *)"wait_timeout",          (char *)"lock_wait_timeout",    (char *)"sql_mode",
+                     (char *)"sql_select_limit",      (char *)"character_set_client", (char *)"character_set_results",
+                     (char *)"transaction_isolation", (char *)"completion_type",      (char *)"sql_safe_updates"},
+         *values[] = {(char *)"77",     (char *)"78",     (char *)"ANSI_QUOTES",      (char *)"3",
+                      (char *)"latin1", (char *)"latin1", (char *)"READ-UNCOMMITTED", (char *)"2",
+                      (char *)"1"};
     gf_server_config config = config_of(servers[_i]);
     gf_error err;
     MYSQL *db;
 
-    config.params = (gf_renames){names, values, 2};
+    if (_i == 0)
+        names[6] = (char *)"tx_isolation"; /* MariaDB's name until 11.1 */
+    config.params = (gf_renames){names, values, 9};
     ck_assert_msg(gf_server_connect(&db, &config, GF_CONN_PLAIN, &err), "%s", err.text);
     assert_session(db, "SELECT @@wait_timeout", "77");
-    assert_session(db, "SELECT @@sql_mode", "ANSI_QUOTES");
+    assert_session(db, "SELECT @@lock_wait_timeout", "78");
+    assert_session(db, "SELECT @@sql_mode LIKE '%ANSI_QUOTES%'", "0");
+    assert_session(db, "SELECT @@sql_select_limit", "18446744073709551615");
+    assert_session(db, "SELECT @@character_set_client", "utf8mb4");
+    assert_session(db, "SELECT @@character_set_results", "utf8mb4");
+    assert_session(db, _i == 0 ? "SELECT @@tx_isolation" : "SELECT @@transaction_isolation", "REPEATABLE-READ");
+    assert_session(db, "SELECT @@completion_type", "NO_CHAIN");
+    assert_session(db, "SELECT @@sql_safe_updates", "0");
     gf_server_close(db);
     names[0] = (char *)"wait_timeout=1, global read_only";
     ck_assert(!gf_server_connect(&db, &config, GF_CONN_PLAIN, &err) && err.kind == GF_ERR_CONFIG);
