@@ -68,7 +68,7 @@ bool gf_anew_forget(gf_job *j, gf_error *err)
     j->state.changes_applied = j->state.transactions_applied = 0;
     j->state.rows_copied = 0;
     pthread_mutex_unlock(&j->lock);
-    j->begun = j->resumed = j->prepared = false;
+    j->begun = j->resumed = j->prepared = j->has_loaded_schema = false;
     return keep_identity(j, err);
 }
 

@@ -54,20 +54,21 @@ struct gf_job {
     gf_receiver *receiver;   /* NULL while nobody receives */
     gf_relay_reader *reader; /* the current attempt's stream reads it; NULL between attempts */
     uint64_t next_retention_ms;
-    bool named;          /* server id and UUID are chosen: once a process */
-    bool prepared;       /* catalog and plan are there: later attempts only connect again */
-    gf_state loaded;     /* from the checkpoint or an import; its schemas move to the catalog */
-    bool resumed;        /* loaded is there */
-    bool plan_ready;     /* catalog and plan are whole: the state may be saved */
-    bool had_attempt;    /* this process has started the pipeline before */
-    bool begun;          /* the target has our start position: from here on the marker decides */
-    gf_buf left_out;     /* objects that are not moved, for the summary */
-    gf_position start;   /* where the current attempt's stream starts */
-    uint64_t seq;        /* the marker's last sequence number */
-    gf_position first;   /* where a new job starts: taken before its schema is read */
-    atomic_bool xa_seen; /* MariaDB: the source commits XA transactions, see copier/view.c */
-    gf_buf pending_ddl;  /* owned: DDL that the marker says was about to run when the attempt began */
-    gf_marker_xa *xas;   /* owned: prepared XA transactions when the attempt began */
+    bool named;             /* server id and UUID are chosen: once a process */
+    bool prepared;          /* catalog and plan are there: later attempts only connect again */
+    bool has_loaded_schema; /* the catalog is the checkpoint's */
+    gf_state loaded;        /* from the checkpoint or an import; its schemas move to the catalog */
+    bool resumed;           /* loaded is there */
+    bool plan_ready;        /* catalog and plan are whole: the state may be saved */
+    bool had_attempt;       /* this process has started the pipeline before */
+    bool begun;             /* the target has our start position: from here on the marker decides */
+    gf_buf left_out;        /* objects that are not moved, for the summary */
+    gf_position start;      /* where the current attempt's stream starts */
+    uint64_t seq;           /* the marker's last sequence number */
+    gf_position first;      /* where a new job starts: taken before its schema is read */
+    atomic_bool xa_seen;    /* MariaDB: the source commits XA transactions, see copier/view.c */
+    gf_buf pending_ddl;     /* owned: DDL that the marker says was about to run when the attempt began */
+    gf_marker_xa *xas;      /* owned: prepared XA transactions when the attempt began */
     size_t xa_count;
     struct snapshot *snapshots; /* owned; written before the stream starts, then only read */
     size_t snapshot_count;

@@ -315,11 +315,15 @@ static bool read_schema(gf_job *j, gf_error *err)
     return ok || gf_fail_context(err, "read the source's schema");
 }
 
-/* The schema that was in force at the position, not today's: from the checkpoint where it has one. */
+/* The schema that was in force at the position, not today's: from the checkpoint where it has one. The checkpoint is
+   loaded once, an attempt that gets no further than here may be one of several. */
 static bool load_catalog(gf_job *j, gf_error *err)
 {
     bool have_schema = j->resumed && j->loaded.table_count > 0;
 
+    if (j->has_loaded_schema)
+        return true;
+    gf_catalog_free(j->catalog);
     j->catalog = gf_catalog_new();
     for (size_t i = 0; have_schema && i < j->loaded.table_count; i++)
         have_schema = j->loaded.tables[i].table != NULL;
@@ -331,6 +335,7 @@ static bool load_catalog(gf_job *j, gf_error *err)
         gf_catalog_put(j->catalog, j->loaded.tables[i].table);
         j->loaded.tables[i].table = NULL;
     }
+    j->has_loaded_schema = true;
     return true;
 }
 
@@ -360,7 +365,6 @@ bool gf_start_prepare(gf_job *j, gf_error *err)
     /* The position first: what alters a definition after it is in the stream. */
     if (!j->begun && !j->loaded.imported && !new_position(&j->first, j, err))
         return false;
-    gf_catalog_free(j->catalog);
     gf_buf_reset(&j->left_out);
     if (!load_catalog(j, err) ||
         !gf_sequences_find(j->catalog, j->source, &j->source_info, &j->target_info, &j->config->filter, &j->left_out,
