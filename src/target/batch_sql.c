@@ -17,6 +17,7 @@
 
 #include <stdlib.h>
 
+#include "gfreplica/literal.h"
 #include "json_leaf.h"
 
 /* ---- statements ---- */
@@ -372,7 +373,7 @@ bool gf_chunk_sql(const gf_chunk *c, const gf_sql_options *o, gf_stmt_fn *fn, vo
 
     for (size_t i = 0; i < c->row_count && ok; i++) {
         const gf_chunk_row *from = &c->rows[i];
-        struct row row = {.least = 1, .most = UINT32_MAX, .relaxed = from->relaxed};
+        struct row row = {.least = 1, .most = 1, .relaxed = from->relaxed};
 
         if (from->dropped || (c->lines && !from->sql))
             continue;
@@ -381,6 +382,32 @@ bool gf_chunk_sql(const gf_chunk *c, const gf_sql_options *o, gf_stmt_fn *fn, vo
         ok = add(&w, t, f, &row, err);
     }
     ok = ok && flush(&w, true, err);
+    gf_buf_free(&w.sql);
+    return ok;
+}
+
+bool gf_chunk_clear_sql(const gf_chunk *c, const gf_sql_options *o, bool by_bytes, gf_stmt_fn *fn, void *ctx,
+                        gf_error *err)
+{
+    const gf_table *t = c->range->table;
+    struct out w = {.o = o, .fn = fn, .ctx = ctx};
+    gf_buf where = {0};
+    bool ok = true;
+
+    for (size_t i = 0; i < c->row_count && ok; i++) {
+        const gf_chunk_row *from = &c->rows[i];
+        struct row row = {.most = UINT32_MAX};
+
+        if (from->dropped)
+            continue;
+        row.key = gf_slice_of(c->keys.data + from->key, from->key_len);
+        gf_buf_reset(&where);
+        ok = gf_literal_identity(&where, t, row.key, by_bytes, err);
+        row.text = gf_slice_of(where.data, where.len);
+        ok = ok && add(&w, t, FORM_DELETE_OR, &row, err);
+    }
+    ok = ok && flush(&w, true, err);
+    gf_buf_free(&where);
     gf_buf_free(&w.sql);
     return ok;
 }

@@ -34,12 +34,22 @@ typedef struct {
     bool alone; /* its own count must be within the bounds: there is no other like it */
 } gf_stmt;
 
+/* Do affected rows mean what they say? Other engines keep a half of what a crash broke off, and a versioned table's
+   history may count too. */
+static inline bool gf_is_countable(const gf_table *t)
+{
+    return t->transactional && !t->system_versioned;
+}
+
 typedef bool gf_stmt_fn(void *ctx, const gf_stmt *stmt, gf_error *err);
 
 /* Net effect of the batch. False with the callback's error, or CONFIG for a row that max_allowed_packet forbids. */
 GF_MUST_CHECK bool gf_batch_sql(const gf_batch *b, const gf_sql_options *o, gf_stmt_fn *fn, void *ctx, gf_error *err);
-/* The rows of the chunk that rule M4 has left, those apart that are lines. */
+/* The rows of the chunk that rule M4 has left, those apart that are lines; none of them is there already. */
 GF_MUST_CHECK bool gf_chunk_sql(const gf_chunk *c, const gf_sql_options *o, gf_stmt_fn *fn, void *ctx, gf_error *err);
+/* Takes away what the target has under the keys of those rows, whatever it is. by_bytes: of the same text. */
+GF_MUST_CHECK bool gf_chunk_clear_sql(const gf_chunk *c, const gf_sql_options *o, bool by_bytes, gf_stmt_fn *fn,
+                                      void *ctx, gf_error *err);
 
 /* "shop.orders (id=42)" for messages; just the table when there is no key. Appended. */
 void gf_row_label(gf_buf *out, const gf_table *t, gf_slice key);

@@ -138,29 +138,32 @@ static unsigned read_numbers(uint64_t *numbers, unsigned max, const char *text)
     return count;
 }
 
-static bool check_counts(MYSQL *db, uint64_t rows, gf_error *err)
+static bool check_counts(uint64_t *replaced, MYSQL *db, uint64_t rows, gf_error *err)
 {
     enum { RECORDS, DELETED, SKIPPED, WARNINGS, COUNT };
     uint64_t n[COUNT] = {0};
     const char *info = mysql_info(db);
 
-    if (read_numbers(n, COUNT, info) == COUNT && n[RECORDS] == rows && n[SKIPPED] == 0)
+    if (read_numbers(n, COUNT, info) == COUNT && n[RECORDS] == rows && n[SKIPPED] == 0) {
+        *replaced = n[DELETED];
         return true;
+    }
     return gf_fail(err, GF_ERR_DATA, "%llu rows were sent, the target says: %s", (unsigned long long)rows,
                    info != NULL ? info : "nothing");
 }
 
-bool gf_load_rows(uint64_t *rows, MYSQL *db, gf_load_feed *feed, const gf_chunk *c, size_t from, size_t to,
-                  const gf_sql_options *o, gf_error *err)
+bool gf_load_rows(uint64_t *rows, uint64_t *replaced, MYSQL *db, gf_load_feed *feed, const gf_chunk *c, size_t from,
+                  size_t to, const gf_sql_options *o, gf_error *err)
 {
     bool ok;
 
+    *replaced = 0;
     if (!count_lines(rows, c, from, to, o->packet, err))
         return false;
     if (*rows == 0)
         return true;
     *feed = (gf_load_feed){.chunk = c, .row = from, .stop = to};
-    ok = run(db, c, o->prefix, err) && check_counts(db, *rows, err);
+    ok = run(db, c, o->prefix, err) && check_counts(replaced, db, *rows, err);
     *feed = (gf_load_feed){0};
     return ok;
 }

@@ -20,9 +20,9 @@ typedef struct {
 /* From now on the connection serves `feed` (borrowed, as long as the connection lives). */
 void gf_load_serve(MYSQL *db, gf_load_feed *feed);
 
-/* REPLACE those of the chunk's rows [from, to) that are lines and that rule M4 has left; *rows is how many. The caller
-   says in front of an error what was written, and looks at the warnings. */
-GF_MUST_CHECK bool gf_load_rows(uint64_t *rows, MYSQL *db, gf_load_feed *feed, const gf_chunk *c, size_t from,
-                                size_t to, const gf_sql_options *o, gf_error *err);
+/* REPLACE those of the chunk's rows [from, to) that are lines and that rule M4 has left; *rows is how many, *replaced how
+   many rows had to go for them. The caller says in front of an error what was written, and looks at the warnings. */
+GF_MUST_CHECK bool gf_load_rows(uint64_t *rows, uint64_t *replaced, MYSQL *db, gf_load_feed *feed, const gf_chunk *c,
+                                size_t from, size_t to, const gf_sql_options *o, gf_error *err);
 
 #endif

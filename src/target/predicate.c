@@ -98,6 +98,33 @@ void gf_literal_where(gf_buf *out, const gf_table *t, const gf_value *row)
     gf_buf_byte(out, ')');
 }
 
+/* Under the collation that a column has on the target other values may be equal than on the source. */
+static void put_same(gf_buf *out, const gf_column *col, const gf_value *v, bool by_bytes)
+{
+    put_compare(out, col, "=", v);
+    if (by_bytes && v->kind == GF_V_BYTES && col->charset != NULL) {
+        gf_buf_str(out, " AND ");
+        put_cast(out, col, v->bytes);
+    }
+}
+
+bool gf_literal_identity(gf_buf *out, const gf_table *t, gf_slice encoded, bool by_bytes, gf_error *err)
+{
+    assert(t->identity >= 0);
+    const gf_key *key = &t->keys[t->identity];
+    gf_value *values = gf_calloc(key->part_count, sizeof *values);
+    bool ok = gf_key_decode(values, t, key, encoded) ||
+              gf_fail(err, GF_ERR_DATA, "table %s: a row's key %s can't be read", t->label, key->name);
+
+    for (unsigned i = 0; ok && i < key->part_count; i++) {
+        gf_buf_str(out, i == 0 ? "(" : " AND ");
+        put_same(out, &t->columns[key->parts[i].column], &values[i], by_bytes);
+    }
+    gf_buf_str(out, ok ? ")" : "");
+    free(values);
+    return ok;
+}
+
 /* ---- a place in key order ---- */
 
 /* Each operator by the part's direction, and what the last part adds to it: "" or "=". */

@@ -103,10 +103,13 @@ static bool diverged(gf_sender *s, const gf_stmt *stmt, gf_error *err)
     gf_buf label = {0};
 
     gf_row_label(&label, stmt->table, s->mode.single ? s->suspect : (gf_slice){0});
-    gf_fail(err, GF_ERR_DIVERGED,
-            "%s %s: %" PRIu64 " rows affected where the source's changes mean %" PRIu64 "%s: the target differs there",
-            stmt->deletes ? "delete from" : "write", gf_buf_cstr(&label), s->affected,
-            s->affected < s->least ? s->least : s->most, s->least == s->most ? "" : " at the outside");
+    gf_fail(
+        err, GF_ERR_DIVERGED,
+        "%s %s: %" PRIu64 " rows affected where the source's changes mean %" PRIu64 "%s: the target differs there%s",
+        stmt->deletes ? "delete from" : "write", gf_buf_cstr(&label), s->affected,
+        s->affected < s->least ? s->least : s->most, s->least == s->most ? "" : " at the outside",
+        s->affected > s->most && !stmt->deletes ? ", or holds rows equal in a unique key that the source tells apart"
+                                                : "");
     gf_buf_free(&label);
     return false;
 }
@@ -124,12 +127,6 @@ static void suspect(gf_sender *s, const gf_stmt *stmt, uint64_t affected)
     }
 }
 
-/* Other engines keep a half of what a crash broke off, and a versioned table's history may count too. */
-static bool is_countable(const gf_table *t)
-{
-    return t->transactional && !t->system_versioned;
-}
-
 static bool check_affected(gf_sender *s, const gf_stmt *stmt, uint64_t affected, gf_error *err)
 {
     bool ok;
@@ -143,7 +140,7 @@ static bool check_affected(gf_sender *s, const gf_stmt *stmt, uint64_t affected,
     if (!stmt->alone && !stmt->last)
         return true;
     ok = s->affected >= s->least && s->affected <= s->most;
-    if (!ok && (stmt->alone || is_countable(stmt->table)))
+    if (!ok && (stmt->alone || gf_is_countable(stmt->table)))
         return diverged(s, stmt, err);
     s->affected = s->least = s->most = 0;
     s->suspect = (gf_slice){0};

@@ -161,12 +161,18 @@ static uint64_t rows_written(const gf_chunk *c)
 static bool load_rows(gf_writer *w, const gf_chunk *c, size_t from, size_t to, const gf_sql_options *o, gf_error *err)
 {
     gf_stmt stmt = {.table = c->range->table, .rows = (unsigned)(to - from)};
-    uint64_t rows;
+    uint64_t rows, replaced;
 
     if (to - from == 1)
         stmt.key = gf_slice_of(c->keys.data + c->rows[from].key, c->rows[from].key_len);
-    if (!gf_load_rows(&rows, w->db, &w->feed, c, from, to, o, err))
+    if (!gf_load_rows(&rows, &replaced, w->db, &w->feed, c, from, to, o, err))
         return gf_stmt_context(&stmt, err);
+    if (replaced > 0 && gf_is_countable(stmt.table)) {
+        gf_fail(err, GF_ERR_DIVERGED,
+                "it takes the place of %llu other rows of the target, which hold the same in a unique key",
+                (unsigned long long)replaced);
+        return gf_stmt_context(&stmt, err);
+    }
     return rows == 0 || gf_warnings_check(w->db, &stmt, err);
 }
 
@@ -181,15 +187,29 @@ static bool load_lines(gf_writer *w, const gf_chunk *c, const gf_sql_options *o,
     return ok;
 }
 
-static bool write_chunk(gf_writer *w, const gf_chunk *c, bool single, gf_error *err)
+/* What the stream has written before the copy came there, or a copy that is not in the marker. */
+static bool clear_rows(gf_writer *w, const gf_chunk *c, const gf_sql_options *o, gf_error *err)
+{
+    bool by_bytes = w->opt->config->map_collation.count > 0;
+
+    return gf_chunk_clear_sql(c, o, by_bytes, gf_sender_statement, &w->sender, err) && gf_sender_flush(&w->sender, err);
+}
+
+/*
+ * No row of a chunk may take another's place: that would be a row lost, where the target holds values equal that the source
+ * tells apart (a mapped collation, an expression that a session's settings decide). REPLACE would not tell, so when it finds
+ * rows there already, the chunk is written once more: `clear` takes away the rows of its own keys first.
+ */
+static bool write_chunk(gf_writer *w, const gf_chunk *c, bool clear, bool single, gf_error *err)
 {
     gf_sql_options o = sql_options(w, CHUNK_AIM, single);
     gf_slice frontier = gf_slice_of(c->frontier.data, c->frontier.len);
     gf_buf sql = {0};
     bool ok;
 
-    gf_sender_begin(&w->sender, (gf_send_mode){.single = single});
-    if (!load_lines(w, c, &o, err) || !gf_chunk_sql(c, &o, gf_sender_statement, &w->sender, err))
+    gf_sender_begin(&w->sender, (gf_send_mode){.single = single, .exact = true});
+    if ((clear && !clear_rows(w, c, &o, err)) || !load_lines(w, c, &o, err) ||
+        !gf_chunk_sql(c, &o, gf_sender_statement, &w->sender, err))
         return false;
     if (w->opt->marker == NULL)
         return gf_sender_flush(&w->sender, err);
@@ -200,13 +220,18 @@ static bool write_chunk(gf_writer *w, const gf_chunk *c, bool single, gf_error *
     return ok;
 }
 
+struct attempts {
+    bool single, clear; /* how it is written: row by row, a chunk with its keys cleared before */
+    uint64_t since;     /* ms of the first lock conflict in a row; 0 = none */
+};
+
 /* All but COMMIT. *turn: COMMIT, or what the scheduler said in the middle of it. */
-static bool write_item(gf_writer *w, gf_item *item, bool single, gf_turn *turn, gf_error *err)
+static bool write_item(gf_writer *w, gf_item *item, const struct attempts *a, gf_turn *turn, gf_error *err)
 {
     *turn = GF_TURN_COMMIT;
     if (item->chunk != NULL)
-        return write_chunk(w, item->chunk, single, err) || gf_fail_context(err, "copy");
-    return (write_batch(w, item, single, turn, err) && (*turn != GF_TURN_COMMIT || mark_batch(w, item, err))) ||
+        return write_chunk(w, item->chunk, a->clear, a->single, err) || gf_fail_context(err, "copy");
+    return (write_batch(w, item, a->single, turn, err) && (*turn != GF_TURN_COMMIT || mark_batch(w, item, err))) ||
            batch_context(item->batch, err);
 }
 
@@ -251,11 +276,6 @@ static bool is_lock_conflict(const gf_error *err)
 
 /* ---- running items ---- */
 
-struct attempts {
-    bool single;
-    uint64_t since; /* ms of the first lock conflict in a row; 0 = none */
-};
-
 /* After a failed run: true when the item is to be run once more; *err stays the reason else. */
 static bool try_again(gf_writer *w, gf_item *item, struct attempts *a, gf_error *err)
 {
@@ -263,6 +283,11 @@ static bool try_again(gf_writer *w, gf_item *item, struct attempts *a, gf_error 
 
     if (w->sender.warned) /* once more statement by statement */
         return gf_sender_roll_back(&w->sender, err);
+    if (err->kind == GF_ERR_DIVERGED && item->chunk != NULL && item->chunk->range->table->identity >= 0 && !a->clear) {
+        a->clear = true;
+        w->cleared = item->chunk->range->table;
+        return gf_sender_roll_back(&w->sender, err);
+    }
     /* Once more row by row: it will fail again, and the message names the row. */
     if ((err->kind == GF_ERR_DIVERGED || err->kind == GF_ERR_DATA) && !is_lock_conflict(err) && !a->single) {
         a->single = true;
@@ -282,12 +307,13 @@ static bool try_again(gf_writer *w, gf_item *item, struct attempts *a, gf_error 
 /* False with *err, or with the scheduler ending. */
 static bool run_item(gf_writer *w, gf_item *item, gf_error *err)
 {
-    struct attempts attempts = {0};
+    /* A table of which one chunk met rows will have others that do. */
+    struct attempts attempts = {.clear = item->chunk != NULL && item->chunk->range->table == w->cleared};
 
     for (;;) {
         gf_turn turn;
 
-        if (!write_item(w, item, attempts.single, &turn, err)) {
+        if (!write_item(w, item, &attempts, &turn, err)) {
             if (!try_again(w, item, &attempts, err))
                 return false;
             continue;
@@ -354,7 +380,7 @@ static bool commit_together(gf_writer *w, const struct group *g, gf_error *err)
     gf_turn turn;
 
     for (unsigned i = 0; i < g->count; i++)
-        if (!write_item(w, g->items[i], false, &turn, err))
+        if (!write_item(w, g->items[i], &(struct attempts){0}, &turn, err))
             return false;
     if (gf_sched_turn(w->sched, g->items[0]) != GF_TURN_COMMIT)
         return gf_fail(err, GF_ERR_STOPPED, "writing to the target was stopped");

@@ -36,8 +36,9 @@ typedef struct gf_writer {
     /* The thread's own. */
     MYSQL *db; /* owned */
     gf_sender sender;
-    gf_load_feed feed; /* of LOAD DATA */
-    char *prefix;      /* owned: comment in front of every write, "" */
+    gf_load_feed feed;       /* of LOAD DATA */
+    char *prefix;            /* owned: comment in front of every write, "" */
+    const gf_table *cleared; /* of which a chunk last found rows that were there; only compared */
 } gf_writer;
 
 /* Connect and set up the session, in the writer's thread. */

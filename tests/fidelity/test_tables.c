@@ -619,6 +619,30 @@ START_TEST(tables__a_collation_is_mapped)
 }
 END_TEST
 
+/* What the source tells apart and the target does not can't be there at once: in one chunk, and in one after the other. */
+START_TEST(tables__rows_that_would_meet_in_a_unique_key_stop_the_run_by_name)
+{
+    static const char *const keys[] = {"id INT PRIMARY KEY, UNIQUE (v)", "id INT, PRIMARY KEY (v)"};
+    static const char *const methods[] = {"load", "insert"};
+
+    for (int i = 0; i < 8; i++) {
+        char *db = h_format("meet%d", i);
+        char *extra = h_format("{\"AutomaticCutover\": true, \"CopyMethod\": \"%s\", \"DataIterationBatchSize\": %d,"
+                               " \"MapCollation\": {\"utf8mb4_0900_as_cs\": \"utf8mb4_general_ci\"}}",
+                               methods[i % 2], i < 4 ? 100 : 1);
+
+        f_database(mysql[0], db);
+        h_sql(mysql[0],
+              "CREATE TABLE t (v VARCHAR(20) COLLATE utf8mb4_0900_as_cs NOT NULL, %s);"
+              "INSERT INTO t (id, v) VALUES (1,'a'),(2,'b'),(3,'A'),(4,'c')",
+              keys[i / 2 % 2]);
+        stops_with(mysql[0], mariadb[1], db, extra, 4, i / 2 % 2 == 0 ? ".t (id=3)" : ".t (v=", "unique key");
+        free(extra);
+        free(db);
+    }
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("tables");
@@ -631,6 +655,7 @@ static Suite *suite(void)
     tcase_add_test(t, tables__bytes_invalid_in_their_set_stop_the_run_by_name);
     tcase_add_test(t, tables__that_exist_and_differ_are_refused_by_column);
     tcase_add_test(t, tables__a_collation_is_mapped);
+    tcase_add_test(t, tables__rows_that_would_meet_in_a_unique_key_stop_the_run_by_name);
     tcase_add_test(t, tables__arrive_exactly_both_ways);
     suite_add_tcase(s, t);
     return s;

@@ -100,6 +100,7 @@ static void load_tables(move *m)
     size_t count;
 
     m->catalog = gf_catalog_new();
+    m->config.filter.json_types = gf_server_json_types(&m->info, &m->info);
     must(gf_catalog_load(m->catalog, m->source, m->info.flavor, &m->config.filter, &left_out, &m->err), m, "load");
     gf_buf_free(&left_out);
     count = gf_catalog_list(m->catalog, &tables);

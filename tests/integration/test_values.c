@@ -589,11 +589,12 @@ static void load_rows(MYSQL *db, const row_set *set, const char *to)
     gf_chunk *c = chunk_of(&range, set);
     const gf_sql_options o = {.packet = SIZE_MAX, .prefix = ""};
     gf_load_feed feed = {0};
-    uint64_t loaded;
+    uint64_t loaded, replaced;
 
     copy.target_sql = h_format("%s.`%s`", to, copy.name);
     gf_load_serve(db, &feed);
-    ck_assert_msg(gf_load_rows(&loaded, db, &feed, c, 0, c->row_count, &o, &err), "%s: %s", copy.label, err.text);
+    ck_assert_msg(gf_load_rows(&loaded, &replaced, db, &feed, c, 0, c->row_count, &o, &err), "%s: %s", copy.label,
+                  err.text);
     ck_assert_msg(mysql_warning_count(db) == 0, "%s: %u warnings", copy.label, mysql_warning_count(db));
     for (size_t r = 0; r < set->count; r++)
         if (c->rows[r].sql)
