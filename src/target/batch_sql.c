@@ -301,9 +301,38 @@ static bool delete_gone(struct out *w, const struct net *n, const net_table *t, 
     return flush(w, true, err);
 }
 
+static bool is_hashed(const gf_table *t)
+{
+    for (unsigned i = 0; i < t->key_count; i++)
+        if (t->keys[i].hashed)
+            return true;
+    return false;
+}
+
+/* MariaDB's REPLACE fails when rows exchange values of a key by hidden hash: there the rows that change go first. */
+static bool delete_changed(struct out *w, const struct net *n, const net_table *t, gf_error *err)
+{
+    gf_buf where = {0};
+    bool ok = true;
+
+    for (uint32_t i = t->first; i != 0 && ok; i = n->rows[i - 1].next) {
+        const net_row *r = &n->rows[i - 1];
+        struct row row = {.key = r->key, .least = r->touches == 1, .most = 1};
+
+        if (r->image == NULL || !r->existed)
+            continue;
+        gf_buf_reset(&where);
+        ok = gf_literal_identity(&where, t->table, r->key, false, err);
+        row.text = gf_slice_of(where.data, where.len);
+        ok = ok && add(w, t->table, FORM_DELETE_OR, &row, err);
+    }
+    gf_buf_free(&where);
+    return ok && flush(w, true, err);
+}
+
 static bool replace_images(struct out *w, const struct net *n, const net_table *t, gf_error *err)
 {
-    bool loose = has_loose_columns(t->table);
+    bool loose = has_loose_columns(t->table), hashed = is_hashed(t->table);
 
     for (uint32_t i = t->first; i != 0; i = n->rows[i - 1].next) {
         const net_row *r = &n->rows[i - 1];
@@ -313,7 +342,7 @@ static bool replace_images(struct out *w, const struct net *n, const net_table *
             continue;
         row.text = r->image->tuple;
         row.relaxed = r->image->relaxed;
-        if (r->existed) {
+        if (r->existed && !hashed) {
             row.least = r->touches == 1 && !loose ? 2 : 1;
             row.most = 2;
         }
@@ -344,7 +373,8 @@ static bool write_table(struct out *w, const struct net *n, const net_table *t, 
 {
     if (t->table->identity < 0)
         return write_keyless(w, n, t, err);
-    return delete_gone(w, n, t, err) && replace_images(w, n, t, err);
+    return delete_gone(w, n, t, err) && (!is_hashed(t->table) || delete_changed(w, n, t, err)) &&
+           replace_images(w, n, t, err);
 }
 
 bool gf_batch_sql(const gf_batch *b, const gf_sql_options *o, gf_stmt_fn *fn, void *ctx, gf_error *err)

@@ -117,6 +117,15 @@ static const f_script f_scripts_both[] = {
 };
 
 static const f_script f_scripts_own[] = {
+    {ON_MARIADB,
+     "exchanged", /* values of a key by hidden hash change places */
+     "CREATE TABLE exchanged (id INT PRIMARY KEY, v BLOB UNIQUE)",
+     {"INSERT INTO exchanged VALUES (1,'a'),(2,'b'),(3,'c'),(4,'d')",
+      "BEGIN; UPDATE exchanged SET v='t' WHERE id=1; UPDATE exchanged SET v='a' WHERE id=2;"
+      "UPDATE exchanged SET v='b' WHERE id=1; COMMIT",
+      "BEGIN; UPDATE exchanged SET v='t' WHERE id=3; UPDATE exchanged SET v='c' WHERE id=4;"
+      "UPDATE exchanged SET v='d' WHERE id=3; DELETE FROM exchanged WHERE id=1; UPDATE exchanged SET v='b' WHERE id=2;"
+      "INSERT INTO exchanged VALUES (5,'a'); UPDATE exchanged SET id=6 WHERE id=5; COMMIT"}},
     {ON_MYSQL,
      "functional",
      "CREATE TABLE functional (id INT PRIMARY KEY, s VARCHAR(20), j JSON, a INT, b INT, UNIQUE ((LOWER(s))),"
