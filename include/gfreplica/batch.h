@@ -22,6 +22,7 @@ typedef struct {
     gf_slice before_where; /* SQL predicate that names exactly the before row: by key "(`a`=1 AND `b`=2)", for
                               single-part keys just the literal; keyless: all columns with <=> */
     gf_slice tuple;        /* after image (INSERT, UPDATE) */
+    gf_slice computed;     /* what the target has to compute for it (gf_literal_computed); no data: not compared */
     size_t claims_from, claims_to; /* its claims within the batch's, [from, to); none = not known */
     bool relaxed;                  /* holds a value that strict mode refuses though the source has it (ENUM index 0) */
 } gf_change;
@@ -72,6 +73,7 @@ typedef struct gf_range {
 typedef struct {
     uint32_t tuple, tuple_len; /* offsets into gf_chunk.text */
     uint32_t key, key_len;     /* into gf_chunk.keys */
+    uint32_t computed_len;     /* behind the key there: as in gf_change */
     bool dropped;              /* by rule M4; its claims stay */
     bool relaxed;
     bool sql; /* a tuple, though the chunk's rows are lines */

@@ -112,6 +112,7 @@ typedef struct gf_table {
     /* "`a`,`b`,...": columns that are written (no generated ones), owned. writes[i] says it of column i. */
     char *write_columns;
     bool *writes;         /* owned */
+    bool computes;        /* what the target computes for a row can be compared: stored generated columns */
     uint64_t fingerprint; /* of columns and keys: equal definitions have equal ones */
 } gf_table;
 

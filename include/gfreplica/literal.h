@@ -27,6 +27,9 @@ void gf_literal_tuple(gf_buf *out, const gf_table *t, const gf_value *row, bool 
 void gf_literal_where(gf_buf *out, const gf_table *t, const gf_value *row);
 /* "(`a`=1 AND `b`='x')" of a canonical key: that row; by_bytes: text must be the same, not only equal on the target. Appended. */
 GF_MUST_CHECK bool gf_literal_identity(gf_buf *out, const gf_table *t, gf_slice encoded, bool by_bytes, gf_error *err);
+/* "`g`<=>5 AND ...": that the table's stored generated columns are, to the byte, what they are in this row; nothing where
+   none can be compared (gf_table.computes) or the row has none. Appended. */
+void gf_literal_computed(gf_buf *out, const gf_table *t, const gf_value *row);
 /* The predicate "behind `key` in key order" (strict) or "not behind it", for chunk reads: expanded so that the
    servers use the index: `a`>1 OR (`a`=1 AND `b`>2); descending parts turn round. `encoded` is canonical. */
 GF_MUST_CHECK bool gf_literal_after(gf_buf *out, const gf_table *t, gf_slice encoded, gf_error *err);

@@ -159,6 +159,16 @@ static uint64_t fingerprint(const gf_table *t)
     return hash;
 }
 
+/* Where a row has a name, and a statement that finds a difference can be taken back. */
+static bool can_compare(const gf_table *t)
+{
+    bool stored = false;
+
+    for (unsigned i = 0; i < t->column_count; i++)
+        stored = stored || t->columns[i].generated == GF_GEN_STORED;
+    return stored && t->identity >= 0 && t->transactional && !t->system_versioned;
+}
+
 void gf_table_finish(gf_table *t, const char *target_db, const char *target_name)
 {
     t->target_db = gf_strdup(target_db);
@@ -175,6 +185,7 @@ void gf_table_finish(gf_table *t, const char *target_db, const char *target_name
         finish_key(t, &t->keys[i]);
     t->identity = choose_identity(t);
     choose_written(t);
+    t->computes = can_compare(t);
     t->fingerprint = fingerprint(t);
 }
 

@@ -24,7 +24,7 @@ static bool is_read(const gf_table *t, const gf_key *key, unsigned column)
 {
     if (key != NULL)
         return part_of(key, column);
-    if (t->writes[column])
+    if (t->writes[column] || (t->computes && t->columns[column].generated == GF_GEN_STORED))
         return true;
     for (unsigned i = 0; i < t->key_count; i++) { /* a generated column can be part of a key */
         if (part_of(&t->keys[i], column))
@@ -118,6 +118,8 @@ void gf_rows_add(gf_chunk *c, gf_rows *r, MYSQL_ROW row, const unsigned long *le
         return;
     gf_key_encode(&c->keys, t, &t->keys[t->identity], r->row);
     out->key_len = (uint32_t)(c->keys.len - out->key);
+    gf_literal_computed(&c->keys, t, r->row);
+    out->computed_len = (uint32_t)(c->keys.len - out->key - out->key_len);
     add_claims(c, r);
 }
 

@@ -70,6 +70,15 @@ static gf_slice make_tuple(gf_builder *b, const gf_table *t, const gf_value *row
     return keep(b);
 }
 
+static gf_slice make_computed(gf_builder *b, const gf_table *t, const gf_value *row)
+{
+    if (!t->computes)
+        return (gf_slice){0};
+    gf_buf_reset(&b->scratch);
+    gf_literal_computed(&b->scratch, t, row);
+    return keep(b);
+}
+
 /* Rule C1: called for the before and for the after image. */
 static void claim(gf_builder *b, const gf_table *t, const gf_value *row)
 {
@@ -120,6 +129,7 @@ bool gf_builder_row(gf_builder *b, gf_merger *merger, const gf_table *t, gf_op o
     if (op != GF_OP_DELETE) {
         c->after_key = make_key(b, t, after);
         c->tuple = make_tuple(b, t, after, &c->relaxed);
+        c->computed = make_computed(b, t, after);
         claim(b, t, after);
         gf_merger_record(merger, t, c->after_key);
     }

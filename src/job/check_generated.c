@@ -5,8 +5,9 @@
  *
  * Nobody can write them, so the target computes them from the row, in our session: in UTC, with the defaults of
  * lc_time_names and div_precision_increment. Where the expression depends on the session, the source's value is that of
- * whoever wrote the row. A TIMESTAMP becomes a date or text by the session's zone, so that on a source whose zone is not
- * UTC such values will differ, and two rows may meet in a unique key: refused. Other expressions are named.
+ * whoever wrote the row; the writers compare (gf_literal_computed), and stop at a row that comes out otherwise. A
+ * TIMESTAMP becomes a date or text by the session's zone, so that on a source whose zone is not UTC that would be every
+ * row, and two may meet in a unique key: refused. Other expressions are named.
  *
  * SHOW CREATE TABLE has a line for each column and key, with names in backquotes: what stands there is what is looked at.
  */
@@ -183,8 +184,8 @@ static void tell(gf_check *c, findings *f, bool utc)
     if (f->zoned.count > 0 && utc)
         gf_check_warning(c,
                          "source: %s: computed from a TIMESTAMP in the time zone of the session that wrote a row: the "
-                         "target computes them in UTC, as this source does by default; rows that a session of another "
-                         "zone wrote will differ",
+                         "target computes them in UTC, as this source does by default; a row that a session of another "
+                         "zone wrote stops the run",
                          gf_check_names_text(&f->zoned));
     else if (f->zoned.count > 0)
         gf_check_problem(c,
@@ -195,8 +196,8 @@ static void tell(gf_check *c, findings *f, bool utc)
     if (f->doubtful.count > 0)
         gf_check_warning(c,
                          "source: stored columns %s: the target computes them anew, by its own arithmetic and the "
-                         "defaults of lc_time_names and div_precision_increment: rows that were written with others "
-                         "will differ",
+                         "defaults of lc_time_names and div_precision_increment: a row that was written with others "
+                         "stops the run",
                          gf_check_names_text(&f->doubtful));
 }
 

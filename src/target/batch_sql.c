@@ -22,7 +22,7 @@
 
 /* ---- statements ---- */
 
-typedef enum { FORM_REPLACE, FORM_INSERT, FORM_DELETE_IN, FORM_DELETE_OR, FORM_DELETE_ONE } form;
+typedef enum { FORM_REPLACE, FORM_INSERT, FORM_DELETE_IN, FORM_DELETE_OR, FORM_DELETE_ONE, FORM_COMPARE } form;
 
 static const struct {
     const char *head, *separator, *tail;
@@ -35,6 +35,7 @@ static const struct {
     [FORM_DELETE_IN] = {"DELETE FROM ", ",", ")", 1000},
     [FORM_DELETE_OR] = {"DELETE FROM ", " OR ", "", 200},
     [FORM_DELETE_ONE] = {"DELETE FROM ", "", " LIMIT 1", 1},
+    [FORM_COMPARE] = {"DELETE FROM ", " OR ", "", 200},
 };
 
 /* Of tables in JSON documents (json_leaf.h), in one statement. */
@@ -101,8 +102,12 @@ static void start(struct out *w, const gf_table *t, const struct row *r)
         gf_buf_ident(&w->sql, t->columns[t->keys[t->identity].parts[0].column].name);
         gf_buf_str(&w->sql, " IN (");
     }
-    w->stmt = (gf_stmt){
-        .table = t, .key = r->key, .deletes = w->form >= FORM_DELETE_IN, .relaxed = r->relaxed, .alone = r->alone};
+    w->stmt = (gf_stmt){.table = t,
+                        .key = r->key,
+                        .deletes = w->form >= FORM_DELETE_IN,
+                        .relaxed = r->relaxed,
+                        .alone = r->alone,
+                        .compares = w->form == FORM_COMPARE};
 }
 
 static bool fits(const struct out *w, const struct row *r, form f)
@@ -352,6 +357,38 @@ static bool replace_images(struct out *w, const struct net *n, const net_table *
     return flush(w, true, err);
 }
 
+/* A row that is found is a difference, and the transaction is rolled back. */
+static bool compare_row(struct out *w, gf_buf *text, const gf_table *t, gf_slice key, gf_slice computed, gf_error *err)
+{
+    struct row row = {.key = key, .alone = true};
+
+    if (computed.len == 0)
+        return true;
+    gf_buf_reset(text);
+    gf_buf_byte(text, '(');
+    if (!gf_literal_identity(text, t, key, false, err))
+        return false;
+    gf_buf_str(text, " AND NOT (");
+    gf_buf_slice(text, computed);
+    gf_buf_str(text, "))");
+    row.text = gf_slice_of(text->data, text->len);
+    return add(w, t, FORM_COMPARE, &row, err);
+}
+
+static bool compare_computed(struct out *w, const struct net *n, const net_table *t, gf_error *err)
+{
+    gf_buf text = {0};
+    bool ok = true;
+
+    for (uint32_t i = t->first; i != 0 && ok; i = n->rows[i - 1].next) {
+        const net_row *r = &n->rows[i - 1];
+
+        ok = r->image == NULL || compare_row(w, &text, t->table, r->key, r->image->computed, err);
+    }
+    gf_buf_free(&text);
+    return ok && flush(w, true, err);
+}
+
 static bool write_keyless(struct out *w, const struct net *n, const net_table *t, gf_error *err)
 {
     for (uint32_t i = t->first; i != 0; i = n->rows[i - 1].next) {
@@ -374,7 +411,7 @@ static bool write_table(struct out *w, const struct net *n, const net_table *t, 
     if (t->table->identity < 0)
         return write_keyless(w, n, t, err);
     return delete_gone(w, n, t, err) && (!is_hashed(t->table) || delete_changed(w, n, t, err)) &&
-           replace_images(w, n, t, err);
+           replace_images(w, n, t, err) && compare_computed(w, n, t, err);
 }
 
 bool gf_batch_sql(const gf_batch *b, const gf_sql_options *o, gf_stmt_fn *fn, void *ctx, gf_error *err)
@@ -438,6 +475,25 @@ bool gf_chunk_clear_sql(const gf_chunk *c, const gf_sql_options *o, bool by_byte
     }
     ok = ok && flush(&w, true, err);
     gf_buf_free(&where);
+    gf_buf_free(&w.sql);
+    return ok;
+}
+
+bool gf_chunk_computed_sql(const gf_chunk *c, const gf_sql_options *o, gf_stmt_fn *fn, void *ctx, gf_error *err)
+{
+    struct out w = {.o = o, .fn = fn, .ctx = ctx};
+    gf_buf text = {0};
+    bool ok = true;
+
+    for (size_t i = 0; i < c->row_count && ok; i++) {
+        const gf_chunk_row *r = &c->rows[i];
+        gf_slice key = gf_slice_of(c->keys.data + r->key, r->key_len);
+
+        ok = r->dropped || compare_row(&w, &text, c->range->table, key,
+                                       gf_slice_of(c->keys.data + r->key + r->key_len, r->computed_len), err);
+    }
+    ok = ok && flush(&w, true, err);
+    gf_buf_free(&text);
     gf_buf_free(&w.sql);
     return ok;
 }

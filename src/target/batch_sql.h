@@ -32,6 +32,8 @@ typedef struct {
     uint64_t least, most;
     bool last;  /* of the table's statements of this kind */
     bool alone; /* its own count must be within the bounds: there is no other like it */
+    bool
+        compares; /* finds, by a DELETE that has to find nothing, rows for which the target has computed something else */
 } gf_stmt;
 
 /* Do affected rows mean what they say? Other engines keep a half of what a crash broke off, and a versioned table's
@@ -45,6 +47,9 @@ typedef bool gf_stmt_fn(void *ctx, const gf_stmt *stmt, gf_error *err);
 
 /* Net effect of the batch. False with the callback's error, or CONFIG for a row that max_allowed_packet forbids. */
 GF_MUST_CHECK bool gf_batch_sql(const gf_batch *b, const gf_sql_options *o, gf_stmt_fn *fn, void *ctx, gf_error *err);
+/* What the target has computed for the chunk's rows; after they are written. */
+GF_MUST_CHECK bool gf_chunk_computed_sql(const gf_chunk *c, const gf_sql_options *o, gf_stmt_fn *fn, void *ctx,
+                                         gf_error *err);
 /* The rows of the chunk that rule M4 has left, those apart that are lines; none of them is there already. */
 GF_MUST_CHECK bool gf_chunk_sql(const gf_chunk *c, const gf_sql_options *o, gf_stmt_fn *fn, void *ctx, gf_error *err);
 /* Takes away what the target has under the keys of those rows, whatever it is. by_bytes: of the same text. */

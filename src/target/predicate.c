@@ -98,6 +98,19 @@ void gf_literal_where(gf_buf *out, const gf_table *t, const gf_value *row)
     gf_buf_byte(out, ')');
 }
 
+void gf_literal_computed(gf_buf *out, const gf_table *t, const gf_value *row)
+{
+    const char *before = "";
+
+    for (unsigned i = 0; t->computes && i < t->column_count; i++) {
+        if (t->columns[i].generated != GF_GEN_STORED || row[i].kind == GF_V_ABSENT)
+            continue;
+        gf_buf_str(out, before);
+        put_exact(out, &t->columns[i], &row[i]);
+        before = " AND ";
+    }
+}
+
 /* Under the collation that a column has on the target other values may be equal than on the source. */
 static void put_same(gf_buf *out, const gf_column *col, const gf_value *v, bool by_bytes)
 {

@@ -209,7 +209,8 @@ static bool write_chunk(gf_writer *w, const gf_chunk *c, bool clear, bool single
 
     gf_sender_begin(&w->sender, (gf_send_mode){.single = single, .exact = true});
     if ((clear && !clear_rows(w, c, &o, err)) || !load_lines(w, c, &o, err) ||
-        !gf_chunk_sql(c, &o, gf_sender_statement, &w->sender, err))
+        !gf_chunk_sql(c, &o, gf_sender_statement, &w->sender, err) ||
+        !gf_chunk_computed_sql(c, &o, gf_sender_statement, &w->sender, err))
         return false;
     if (w->opt->marker == NULL)
         return gf_sender_flush(&w->sender, err);

@@ -643,6 +643,54 @@ START_TEST(tables__rows_that_would_meet_in_a_unique_key_stop_the_run_by_name)
 }
 END_TEST
 
+/* FLUSH: servers compute with what a table's first user had. */
+static const char of_another_session[] = "SET SESSION div_precision_increment=12; FLUSH TABLES t;"
+                                         "INSERT INTO t (id) VALUES (7),(8);"
+                                         "SET SESSION div_precision_increment=4";
+
+/* While it streams. */
+static void computed_otherwise_later(const char *db)
+{
+    char *conf = h_config(mysql[0], mysql[1], db, NULL), *dir = h_path("checkpoints"), *log;
+    h_run *run = h_start("--checkpoint-dir", dir, "--job", db, conf);
+
+    ck_assert(h_wait_log(run, "stage streaming", LONG));
+    h_sql(mysql[0], "%s", of_another_session);
+    f_ends(run, 4, LONG);
+    log = h_stderr(run);
+    says(log, ".t (id=7): the target computes another value", "VIRTUAL");
+    free(log);
+    h_run_free(run);
+    h_sql(mysql[1], "DROP DATABASE %s", db);
+    free(conf);
+    free(dir);
+}
+
+/* What the target computes itself is compared with what the source's session has computed: by the copy, by the stream. */
+START_TEST(tables__generated_values_of_another_session_stop_the_run_by_name)
+{
+    h_server *source[] = {mysql[0], mariadb[0]}, *target[] = {mysql[1], mariadb[1]};
+
+    for (int i = 0; i < 4; i++) {
+        char *db = h_format("computes%d", i);
+        char *extra = h_format("{\"AutomaticCutover\": true, \"CopyMethod\": \"%s\"}", i / 2 == 0 ? "load" : "insert");
+
+        f_database(source[i % 2], db);
+        h_sql(source[i % 2],
+              "SET SESSION div_precision_increment=%d; CREATE TABLE t (id INT PRIMARY KEY, g VARCHAR(60) AS"
+              " (id / 7) STORED); INSERT INTO t (id) VALUES (1),(2)",
+              i == 0 ? 4 : 12);
+        if (i == 0)
+            computed_otherwise_later(db);
+        stops_with(source[i % 2], target[i % 2], db, extra, 4, i == 0 ? ".t (id=7)" : ".t (id=1)",
+                   "the target computes another value");
+        h_sql(source[i % 2], "SET SESSION div_precision_increment=4");
+        free(extra);
+        free(db);
+    }
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("tables");
@@ -656,6 +704,7 @@ static Suite *suite(void)
     tcase_add_test(t, tables__that_exist_and_differ_are_refused_by_column);
     tcase_add_test(t, tables__a_collation_is_mapped);
     tcase_add_test(t, tables__rows_that_would_meet_in_a_unique_key_stop_the_run_by_name);
+    tcase_add_test(t, tables__generated_values_of_another_session_stop_the_run_by_name);
     tcase_add_test(t, tables__arrive_exactly_both_ways);
     suite_add_tcase(s, t);
     return s;
