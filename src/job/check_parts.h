@@ -114,7 +114,7 @@ GF_MUST_CHECK bool gf_check_use_default(gf_check_usages *out, gf_check *c, const
 /* Is each of them there? What is not becomes a problem. */
 GF_MUST_CHECK bool gf_check_collations_known(gf_check *c, gf_check_usages *used, gf_error *err);
 GF_MUST_CHECK bool gf_check_tables(gf_check *c, gf_error *err);
-GF_MUST_CHECK bool gf_check_generated(gf_check *c, gf_error *err);
+void gf_check_generated(gf_check *c);
 void gf_check_foreign_keys(gf_check *c);
 
 #endif

@@ -43,6 +43,9 @@ static const struct {
     {ALL, "sql_auto_is_null=0"},
     {ALL, "group_concat_max_len=1073741824"}, /* max_allowed_packet counts as well */
     {ALL, "completion_type=0"},
+    /* What the target computes itself, as the servers' defaults have it. */
+    {WRITER, "lc_time_names='en_US'"},
+    {WRITER, "div_precision_increment=4"},
     {WRITER, "foreign_key_checks=0"},
     {WRITER, "unique_checks=1"},
 };

@@ -35,7 +35,8 @@ static const struct {
     [FORM_DELETE_IN] = {"DELETE FROM ", ",", ")", 1000},
     [FORM_DELETE_OR] = {"DELETE FROM ", " OR ", "", 200},
     [FORM_DELETE_ONE] = {"DELETE FROM ", "", " LIMIT 1", 1},
-    [FORM_COMPARE] = {"DELETE FROM ", " OR ", "", 200},
+    /* One by its key: of several a small table is read whole, which waits for the rows of all other writers. */
+    [FORM_COMPARE] = {"DELETE FROM ", "", "", 1},
 };
 
 /* Of tables in JSON documents (json_leaf.h), in one statement. */
@@ -453,8 +454,7 @@ bool gf_chunk_sql(const gf_chunk *c, const gf_sql_options *o, gf_stmt_fn *fn, vo
     return ok;
 }
 
-bool gf_chunk_clear_sql(const gf_chunk *c, const gf_sql_options *o, bool by_bytes, gf_stmt_fn *fn, void *ctx,
-                        gf_error *err)
+bool gf_chunk_clear_sql(const gf_chunk *c, const gf_sql_options *o, gf_stmt_fn *fn, void *ctx, gf_error *err)
 {
     const gf_table *t = c->range->table;
     struct out w = {.o = o, .fn = fn, .ctx = ctx};
@@ -469,7 +469,7 @@ bool gf_chunk_clear_sql(const gf_chunk *c, const gf_sql_options *o, bool by_byte
             continue;
         row.key = gf_slice_of(c->keys.data + from->key, from->key_len);
         gf_buf_reset(&where);
-        ok = gf_literal_identity(&where, t, row.key, by_bytes, err);
+        ok = gf_literal_identity(&where, t, row.key, true, err);
         row.text = gf_slice_of(where.data, where.len);
         ok = ok && add(&w, t, FORM_DELETE_OR, &row, err);
     }

@@ -52,9 +52,9 @@ GF_MUST_CHECK bool gf_chunk_computed_sql(const gf_chunk *c, const gf_sql_options
                                          gf_error *err);
 /* The rows of the chunk that rule M4 has left, those apart that are lines; none of them is there already. */
 GF_MUST_CHECK bool gf_chunk_sql(const gf_chunk *c, const gf_sql_options *o, gf_stmt_fn *fn, void *ctx, gf_error *err);
-/* Takes away what the target has under the keys of those rows, whatever it is. by_bytes: of the same text. */
-GF_MUST_CHECK bool gf_chunk_clear_sql(const gf_chunk *c, const gf_sql_options *o, bool by_bytes, gf_stmt_fn *fn,
-                                      void *ctx, gf_error *err);
+/* Takes away what the target has under the keys of those rows, the same to the byte, whatever it is. */
+GF_MUST_CHECK bool gf_chunk_clear_sql(const gf_chunk *c, const gf_sql_options *o, gf_stmt_fn *fn, void *ctx,
+                                      gf_error *err);
 
 /* "shop.orders (id=42)" for messages; just the table when there is no key. Appended. */
 void gf_row_label(gf_buf *out, const gf_table *t, gf_slice key);

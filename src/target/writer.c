@@ -21,7 +21,8 @@
 enum {
     LOCK_WAIT_S = 2,     /* short: behind a wait there may be a circle that no server sees (rule C2a) */
     BATCH_AIM = 1 << 20, /* bytes of a statement */
-    CHUNK_AIM = 2 << 20
+    CHUNK_AIM = 2 << 20,
+    CLEAR_MORE = 16 /* chunks of a table after one that met rows */
 };
 
 /* Errors after which the server has rolled back, or we can, and the same transaction may well succeed. */
@@ -190,9 +191,7 @@ static bool load_lines(gf_writer *w, const gf_chunk *c, const gf_sql_options *o,
 /* What the stream has written before the copy came there, or a copy that is not in the marker. */
 static bool clear_rows(gf_writer *w, const gf_chunk *c, const gf_sql_options *o, gf_error *err)
 {
-    bool by_bytes = w->opt->config->map_collation.count > 0;
-
-    return gf_chunk_clear_sql(c, o, by_bytes, gf_sender_statement, &w->sender, err) && gf_sender_flush(&w->sender, err);
+    return gf_chunk_clear_sql(c, o, gf_sender_statement, &w->sender, err) && gf_sender_flush(&w->sender, err);
 }
 
 /*
@@ -287,6 +286,7 @@ static bool try_again(gf_writer *w, gf_item *item, struct attempts *a, gf_error 
     if (err->kind == GF_ERR_DIVERGED && item->chunk != NULL && item->chunk->range->table->identity >= 0 && !a->clear) {
         a->clear = true;
         w->cleared = item->chunk->range->table;
+        w->clear_more = CLEAR_MORE;
         return gf_sender_roll_back(&w->sender, err);
     }
     /* Once more row by row: it will fail again, and the message names the row. */
@@ -305,11 +305,19 @@ static bool try_again(gf_writer *w, gf_item *item, struct attempts *a, gf_error 
     return gf_sender_roll_back(&w->sender, err) && gf_sched_again(w->sched, item);
 }
 
+static bool expects_rows(gf_writer *w, const gf_item *item)
+{
+    if (item->chunk == NULL || item->chunk->range->table != w->cleared || w->clear_more == 0)
+        return false;
+    w->clear_more--;
+    return true;
+}
+
 /* False with *err, or with the scheduler ending. */
 static bool run_item(gf_writer *w, gf_item *item, gf_error *err)
 {
     /* A table of which one chunk met rows will have others that do. */
-    struct attempts attempts = {.clear = item->chunk != NULL && item->chunk->range->table == w->cleared};
+    struct attempts attempts = {.clear = expects_rows(w, item)};
 
     for (;;) {
         gf_turn turn;

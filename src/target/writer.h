@@ -39,6 +39,7 @@ typedef struct gf_writer {
     gf_load_feed feed;       /* of LOAD DATA */
     char *prefix;            /* owned: comment in front of every write, "" */
     const gf_table *cleared; /* of which a chunk last found rows that were there; only compared */
+    unsigned clear_more;     /* so many more of its chunks are expected to */
 } gf_writer;
 
 /* Connect and set up the session, in the writer's thread. */
