@@ -116,6 +116,13 @@ typedef struct gf_table {
     uint64_t fingerprint; /* of columns and keys: equal definitions have equal ones */
 } gf_table;
 
+/* Do affected rows mean what they say? Other engines keep a half of what a crash broke off, and a versioned table's
+   history may count too. */
+static inline bool gf_is_countable(const gf_table *t)
+{
+    return t->transactional && !t->system_versioned;
+}
+
 typedef struct gf_catalog gf_catalog;
 
 /* What is moved and under which name. All owned by the config that holds it. */

@@ -59,6 +59,15 @@ typedef enum {
 
 enum { GF_JSON_DEPTH_MAX = 128 }; /* MySQL refuses documents deeper than 100 */
 
+/* Behind the string whose opening quote is at `at`; the text's end when it is not closed. */
+static inline size_t gf_json_string_end(gf_slice text, size_t at)
+{
+    for (at++; at < text.len && text.data[at] != '"'; at++)
+        if (text.data[at] == '\\')
+            at++;
+    return at < text.len ? at + 1 : text.len;
+}
+
 typedef struct {
     gf_value_kind kind;
     union {

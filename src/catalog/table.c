@@ -166,7 +166,7 @@ static bool can_compare(const gf_table *t)
 
     for (unsigned i = 0; i < t->column_count; i++)
         stored = stored || t->columns[i].generated == GF_GEN_STORED;
-    return stored && t->identity >= 0 && t->transactional && !t->system_versioned;
+    return stored && t->identity >= 0 && gf_is_countable(t);
 }
 
 void gf_table_finish(gf_table *t, const char *target_db, const char *target_name)

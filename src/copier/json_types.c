@@ -111,22 +111,21 @@ static bool read_list(told_list *l, const char **p)
     return *(*p)++ == '|';
 }
 
+static int by_number(const void *a, const void *b)
+{
+    uint64_t x = ((const told *)a)->number, y = ((const told *)b)->number;
+
+    return (x > y) - (x < y);
+}
+
 static gf_json_mark find_told(told_list *l, uint64_t number)
 {
-    size_t low = 0, high = l->count;
+    const told *found = bsearch(&(told){.number = number}, l->items, l->count, sizeof *l->items, by_number);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (l->items[middle].number < number)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == l->count || l->items[low].number != number)
+    if (found == NULL)
         return GF_JSON_PLAIN;
     l->used++;
-    return l->items[low].mark;
+    return found->mark;
 }
 
 /* ---- the text ---- */
@@ -137,14 +136,6 @@ typedef struct {
     const uint8_t *start, *end; /* of the token at hand */
     const uint8_t *last;        /* behind the document */
 } tokens;
-
-static const uint8_t *end_of_string(const uint8_t *p, const uint8_t *last)
-{
-    for (p++; p < last && *p != '"'; p++)
-        if (*p == '\\')
-            p++;
-    return p < last ? p + 1 : last;
-}
 
 static token_kind next_token(tokens *t)
 {
@@ -163,7 +154,7 @@ static token_kind next_token(tokens *t)
     if (*p == '}' || *p == ']')
         return T_CLOSE;
     if (*p == '"') {
-        t->end = end_of_string(p, t->last);
+        t->end = p + gf_json_string_end(gf_slice_of(p, (size_t)(t->last - p)), 0);
         return t->end < t->last && *t->end == ':' ? T_NAME : T_STRING;
     }
     while (t->end < t->last && strchr(" ,]}", *t->end) == NULL)

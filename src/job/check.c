@@ -67,6 +67,14 @@ void gf_check_name(gf_check_names *list, const char *name)
     gf_buf_str(&list->text, name);
 }
 
+void gf_check_name_of(gf_check_names *list, const gf_table *t, const char *name)
+{
+    char *full = gf_asprintf("%s.%s", t->label, name);
+
+    gf_check_name(list, full);
+    free(full);
+}
+
 const char *gf_check_names_text(gf_check_names *list)
 {
     if (list->count > NAMES_SHOWN)

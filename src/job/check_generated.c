@@ -122,14 +122,6 @@ typedef struct {
     gf_check_names zoned, doubtful;
 } findings;
 
-static void add(gf_check_names *out, const gf_table *t, const char *name)
-{
-    char *full = gf_asprintf("%s.%s", t->label, name);
-
-    gf_check_name(out, full);
-    free(full);
-}
-
 static void look_at(findings *f, const gf_table *t, bool same_family)
 {
     bool *zoned = gf_calloc(t->column_count + 1, sizeof *zoned);
@@ -141,13 +133,13 @@ static void look_at(findings *f, const gf_table *t, bool same_family)
         if (col->generated != GF_GEN_STORED)
             continue;
         if (zoned[i])
-            add(&f->zoned, t, col->name);
+            gf_check_name_of(&f->zoned, t, col->name);
         else if (is_doubtful(column_line(t, col), same_family))
-            add(&f->doubtful, t, col->name);
+            gf_check_name_of(&f->doubtful, t, col->name);
     }
     for (unsigned k = 0; k < t->key_count; k++)
         if (is_zoned_key(t, &t->keys[k], zoned))
-            add(&f->zoned, t, t->keys[k].name);
+            gf_check_name_of(&f->zoned, t, t->keys[k].name);
     free(zoned);
 }
 

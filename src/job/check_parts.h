@@ -73,7 +73,8 @@ typedef struct {
 } gf_check_names;
 
 void gf_check_name(gf_check_names *list, const char *name);
-const char *gf_check_names_text(gf_check_names *list); /* valid until the next change */
+void gf_check_name_of(gf_check_names *list, const gf_table *t, const char *name); /* a column or key of it */
+const char *gf_check_names_text(gf_check_names *list);                            /* valid until the next change */
 void gf_check_names_free(gf_check_names *list);
 
 /* Something of the source's by name (a collation, a database), and where it is used. {0} is empty. */

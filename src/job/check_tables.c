@@ -37,14 +37,6 @@ static void check_types(gf_check *c)
     }
 }
 
-static void name_document(gf_check_names *out, const gf_table *t, const gf_column *col)
-{
-    char *name = gf_asprintf("%s.%s", t->label, col->name);
-
-    gf_check_name(out, name);
-    free(name);
-}
-
 /* A job that an older version began has its tables without the types. */
 static bool has_types(const gf_check *c, const gf_column *col)
 {
@@ -63,9 +55,9 @@ static void check_documents(gf_check *c)
             const gf_column *col = &t->columns[k];
 
             if (col->type == GF_T_JSON && !has_types(c, col))
-                name_document(&printed, t, col);
+                gf_check_name_of(&printed, t, col->name);
             else if (col->type == GF_T_JSON && t->identity < 0)
-                name_document(&keyless, t, col);
+                gf_check_name_of(&keyless, t, col->name);
         }
     }
     if (printed.count > 0)

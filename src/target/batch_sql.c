@@ -412,7 +412,7 @@ static bool write_table(struct out *w, const struct net *n, const net_table *t, 
     if (t->table->identity < 0)
         return write_keyless(w, n, t, err);
     return delete_gone(w, n, t, err) && (!is_hashed(t->table) || delete_changed(w, n, t, err)) &&
-           replace_images(w, n, t, err) && compare_computed(w, n, t, err);
+           replace_images(w, n, t, err) && (!t->table->computes || compare_computed(w, n, t, err));
 }
 
 bool gf_batch_sql(const gf_batch *b, const gf_sql_options *o, gf_stmt_fn *fn, void *ctx, gf_error *err)
@@ -485,7 +485,7 @@ bool gf_chunk_computed_sql(const gf_chunk *c, const gf_sql_options *o, gf_stmt_f
     gf_buf text = {0};
     bool ok = true;
 
-    for (size_t i = 0; i < c->row_count && ok; i++) {
+    for (size_t i = 0; c->range->table->computes && i < c->row_count && ok; i++) {
         const gf_chunk_row *r = &c->rows[i];
         gf_slice key = gf_slice_of(c->keys.data + r->key, r->key_len);
 

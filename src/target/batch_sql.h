@@ -36,13 +36,6 @@ typedef struct {
         compares; /* finds, by a DELETE that has to find nothing, rows for which the target has computed something else */
 } gf_stmt;
 
-/* Do affected rows mean what they say? Other engines keep a half of what a crash broke off, and a versioned table's
-   history may count too. */
-static inline bool gf_is_countable(const gf_table *t)
-{
-    return t->transactional && !t->system_versioned;
-}
-
 typedef bool gf_stmt_fn(void *ctx, const gf_stmt *stmt, gf_error *err);
 
 /* Net effect of the batch. False with the callback's error, or CONFIG for a row that max_allowed_packet forbids. */

@@ -252,20 +252,12 @@ static void scan_number(scanner *s)
         add_edit(s, s->mark, start);
 }
 
-static size_t end_of_string(gf_slice text, size_t at)
-{
-    for (at++; at < text.len && text.data[at] != '"'; at++)
-        if (text.data[at] == '\\')
-            at++;
-    return at < text.len ? at + 1 : text.len;
-}
-
 /* A string: a value, or a member's name, which becomes the last leg of the path as it stands. */
 static void scan_string(scanner *s)
 {
     size_t start = s->at;
 
-    s->at = end_of_string(s->text, start);
+    s->at = gf_json_string_end(s->text, start);
     if (s->mark != GF_JSON_PLAIN) {
         add_edit(s, s->mark, start);
         return;

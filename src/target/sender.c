@@ -103,23 +103,22 @@ static bool diverged(gf_sender *s, const gf_stmt *stmt, gf_error *err)
     gf_buf label = {0};
 
     gf_row_label(&label, stmt->table, s->mode.single ? s->suspect : (gf_slice){0});
-    if (stmt->compares) {
+    if (stmt->compares)
         gf_fail(
             err, GF_ERR_DIVERGED,
             "write %s: the target computes another value than the source holds in a stored generated column: the row was "
             "written there under another time zone, lc_time_names or the like. Make the column VIRTUAL, or leave the "
             "table out",
             gf_buf_cstr(&label));
-        gf_buf_free(&label);
-        return false;
-    }
-    gf_fail(
-        err, GF_ERR_DIVERGED,
-        "%s %s: %" PRIu64 " rows affected where the source's changes mean %" PRIu64 "%s: the target differs there%s",
-        stmt->deletes ? "delete from" : "write", gf_buf_cstr(&label), s->affected,
-        s->affected < s->least ? s->least : s->most, s->least == s->most ? "" : " at the outside",
-        s->affected > s->most && !stmt->deletes ? ", or holds rows equal in a unique key that the source tells apart"
-                                                : "");
+    else
+        gf_fail(err, GF_ERR_DIVERGED,
+                "%s %s: %" PRIu64 " rows affected where the source's changes mean %" PRIu64
+                "%s: the target differs there%s",
+                stmt->deletes ? "delete from" : "write", gf_buf_cstr(&label), s->affected,
+                s->affected < s->least ? s->least : s->most, s->least == s->most ? "" : " at the outside",
+                s->affected > s->most && !stmt->deletes
+                    ? ", or holds rows equal in a unique key that the source tells apart"
+                    : "");
     gf_buf_free(&label);
     return false;
 }
