@@ -84,7 +84,8 @@ report() {
     seconds=$(<"$base.microseconds")
     printf '%-4s %-44s %4d of %d, %d.%d s\n' "$verdict" "$program" $((checks - bad)) "$checks" \
         $((seconds / 1000000)) $((seconds / 100000 % 10))
-    if ((bad > 0)); then
+    if ((bad > 0)); then # what failed first: whoever shows a part of this shows its beginning
+        grep -E ':[FE]:' "$base.out" | sed 's/^/    ! /' || true
         sed 's/^/    | /' "$base.out"
         if ((status == 124 || status == 137)); then echo "    | out of time (TEST_TIMEOUT)"; fi
     fi

@@ -29,8 +29,10 @@ int gf_job_receive(gf_job *j);         /* only fills the relay, needs no target;
 void gf_job_free(gf_job *j);
 
 void gf_job_stop(gf_job *j, const char *why); /* at the next transaction boundary; twice: at once */
-void gf_job_cutover(gf_job *j);               /* as if AutomaticCutover had been set; a resumed run goes on with it */
-void gf_job_no_cutover(gf_job *j);            /* what gf_job_cutover asked for is forgotten */
+/* As if AutomaticCutover had been set. True when the checkpoint has it, so that a run resumed after a crash goes on with
+   it; false when that takes longer than two seconds (between attempts nothing is saved): then only this process knows. */
+GF_MUST_CHECK bool gf_job_cutover(gf_job *j);
+void gf_job_no_cutover(gf_job *j); /* what gf_job_cutover asked for is forgotten */
 void gf_job_pause(gf_job *j, bool paused);
 /* For the status of a job that does not run: asks its source, where the configuration names one that answers, how long it
    will keep what the job needs. */

@@ -60,7 +60,9 @@ static const char *when_it_begins(gf_stage stage)
 static const char *cutover_job(const gf_asked *asked, gf_stage stage, gf_error *err)
 {
     (void)err;
-    gf_job_cutover(asked->job);
+    if (!gf_job_cutover(asked->job))
+        return "the cutover begins when the servers can be reached, the copy is complete and the stream has caught up; "
+               "the checkpoint does not have it yet: if this process dies before that, ask again";
     return when_it_begins(stage);
 }
 

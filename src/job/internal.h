@@ -83,6 +83,7 @@ struct gf_job {
 
     pthread_mutex_t lock;    /* guards all below */
     pthread_cond_t changed;  /* something in state or the requests has changed */
+    bool cutover_kept;       /* the last checkpoint has cutover_requested */
     gf_state state;          /* without tables: those are made from catalog and plan (progress.c) */
     uint64_t last_commit_us; /* commit time on the source of the last transaction applied */
     uint64_t caught_up_ms;   /* wall clock: when nothing was missing the last time we looked */

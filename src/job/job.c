@@ -17,7 +17,7 @@
 #include "gfreplica/log.h"
 #include "internal.h"
 
-enum { BACKOFF_MIN_MS = 250, BACKOFF_MAX_MS = 10000 };
+enum { BACKOFF_MIN_MS = 250, BACKOFF_MAX_MS = 10000, KEPT_MS = 2000 };
 
 gf_job *gf_job_new(gf_config *config)
 {
@@ -75,17 +75,29 @@ static void wake(gf_job *j)
     pthread_mutex_unlock(&j->lock);
 }
 
-void gf_job_cutover(gf_job *j)
+bool gf_job_cutover(gf_job *j)
 {
+    const uint64_t until = gf_now_ms() + KEPT_MS;
+    uint64_t now;
+    bool kept;
+
     if (!atomic_exchange(&j->cutover_requested, true))
         gf_log_info("cutover requested");
-    wake(j);
+    pthread_mutex_lock(&j->lock);
+    pthread_cond_broadcast(&j->changed);
+    while (!(kept = j->cutover_kept) && (now = gf_now_ms()) < until)
+        gf_cond_wait_ms(&j->changed, &j->lock, (unsigned)(until - now));
+    pthread_mutex_unlock(&j->lock);
+    return kept;
 }
 
 void gf_job_no_cutover(gf_job *j)
 {
     if (atomic_exchange(&j->cutover_requested, false))
         gf_log_warn("the cutover that was asked for is called off: it has to be asked for again");
+    pthread_mutex_lock(&j->lock);
+    j->cutover_kept = false;
+    pthread_mutex_unlock(&j->lock);
 }
 
 void gf_job_pause(gf_job *j, bool paused)

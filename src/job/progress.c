@@ -150,6 +150,12 @@ bool gf_progress_save(gf_job *j, gf_error *err)
     pthread_mutex_unlock(&j->lock);
     s.saved_ms = gf_wall_ms();
     ok = gf_checkpoint_save(j->checkpoint, &s, err);
+    if (ok) {
+        pthread_mutex_lock(&j->lock);
+        j->cutover_kept = s.cutover_requested;
+        pthread_cond_broadcast(&j->changed); /* gf_job_cutover waits for it */
+        pthread_mutex_unlock(&j->lock);
+    }
     free_borrowing(&s);
     return ok;
 }

@@ -16,7 +16,7 @@
 
 struct gf_job {
     pthread_mutex_t lock;
-    unsigned stops, cutovers, no_cutovers, pauses, resumes;
+    unsigned stops, cutovers, no_cutovers, pauses, resumes, forgetful;
     gf_stage stage;
     size_t tables;
     char why[64];
@@ -27,7 +27,8 @@ static struct gf_job fake_job = {.lock = PTHREAD_MUTEX_INITIALIZER};
 static inline void fake_job_reset(void)
 {
     pthread_mutex_lock(&fake_job.lock);
-    fake_job.stops = fake_job.cutovers = fake_job.no_cutovers = fake_job.pauses = fake_job.resumes = 0;
+    fake_job.stops = fake_job.cutovers = fake_job.no_cutovers = fake_job.pauses = fake_job.resumes =
+        fake_job.forgetful = 0;
     fake_job.stage = GF_STAGE_COPYING;
     fake_job.tables = 2;
     fake_job.why[0] = '\0';
@@ -66,9 +67,10 @@ void gf_job_stop(gf_job *j, const char *why)
     pthread_mutex_unlock(&j->lock);
 }
 
-void gf_job_cutover(gf_job *j)
+bool gf_job_cutover(gf_job *j)
 {
     count(j, &j->cutovers);
+    return fake_job_read(&j->forgetful) == 0;
 }
 
 void gf_job_no_cutover(gf_job *j)

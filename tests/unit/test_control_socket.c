@@ -69,6 +69,17 @@ START_TEST(request__reaches_the_job)
 }
 END_TEST
 
+START_TEST(cutover__says_when_a_crash_would_forget_it)
+{
+    start();
+    ck_assert(gf_control_request(&answer, dir, "cutover", &err));
+    ck_assert_ptr_null(strstr(gf_buf_cstr(&answer), "ask again"));
+    count(&fake_job, &fake_job.forgetful);
+    ck_assert(gf_control_request(&answer, dir, "cutover", &err));
+    ck_assert_ptr_nonnull(strstr(gf_buf_cstr(&answer), "ask again"));
+}
+END_TEST
+
 START_TEST(status__is_the_document_however_long)
 {
     json_t *doc;
@@ -226,6 +237,7 @@ int main(void)
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, request__reaches_the_job);
+    tcase_add_test(tc, cutover__says_when_a_crash_would_forget_it);
     tcase_add_test(tc, status__is_the_document_however_long);
     tcase_add_test(tc, unknown_request__is_an_error_at_the_client);
     tcase_add_test(tc, client__names_the_directory_when_no_job_runs);
