@@ -168,6 +168,9 @@ struct st_mysql;
    appended), sequences are left to gf_catalog_add_sequence. */
 GF_MUST_CHECK bool gf_catalog_load(gf_catalog *c, struct st_mysql *source, gf_flavor flavor, const gf_filter *f,
                                    gf_buf *left_out, gf_error *err);
+/* The same tables with their columns alone: no keys, no create_sql; two queries a database. */
+GF_MUST_CHECK bool gf_catalog_load_layouts(gf_catalog *c, struct st_mysql *source, gf_flavor flavor, const gf_filter *f,
+                                           gf_error *err);
 /* Load one table as it is on `server` now under (server_db, server_name), as the definition of (db, name).
    *out is owned by the caller; *out = NULL when there is no such table. */
 GF_MUST_CHECK bool gf_catalog_load_table(gf_table **out, struct st_mysql *server, gf_flavor flavor, const gf_filter *f,

@@ -43,6 +43,7 @@ typedef struct {
     bool fold_case;                      /* the server's, not the filter's */
     const char *server_db, *server_name; /* what is asked for; name NULL: all selected ones */
     const char *db, *name;               /* what it is called; name NULL: as on the server */
+    bool layouts;                        /* columns alone */
     draft *drafts;                       /* owned */
 } loader;
 
@@ -422,7 +423,7 @@ static bool finish_drafts(loader *l, gf_error *err)
         const char *server_name = l->name != NULL ? l->server_name : d->table->name;
 
         gone = d->table->column_count == 0;
-        if (!gone && !load_create(l, d, server_name, &gone, err))
+        if (!gone && !l->layouts && !load_create(l, d, server_name, &gone, err))
             return false;
         if (gone)
             free_draft(l, d);
@@ -434,7 +435,7 @@ static bool finish_drafts(loader *l, gf_error *err)
 
 static bool load_drafts(loader *l, gf_error *err)
 {
-    return load_tables(l, err) && (l->drafts == NULL || (load_columns(l, err) && load_keys(l, err))) &&
+    return load_tables(l, err) && (l->drafts == NULL || (load_columns(l, err) && (l->layouts || load_keys(l, err)))) &&
            finish_drafts(l, err);
 }
 
@@ -503,7 +504,7 @@ static bool end_session(loader *l, gf_error *err)
     return run(l->server, "SET @@session.sql_mode=@gfreplica_sql_mode", err);
 }
 
-/* --- the two ways in ---------------------------------------------------------------------------------------------- */
+/* --- the ways in ------------------------------------------------------------------------------------------------- */
 
 static bool load_database(loader *l, gf_catalog *c, const char *db, gf_error *err)
 {
@@ -537,32 +538,46 @@ static bool list_databases(loader *l, gf_names *out, gf_error *err)
     return true;
 }
 
-bool gf_catalog_load(gf_catalog *c, MYSQL *source, gf_flavor flavor, const gf_filter *f, gf_buf *left_out,
-                     gf_error *err)
+static bool load_all(gf_catalog *c, loader *l, gf_error *err)
 {
-    gf_filter filter = *f; /* names are compared as this server does */
-    loader l = {.server = source, .filter = &filter, .left_out = left_out, .flavor = flavor};
+    gf_filter filter = *l->filter; /* names are compared as this server does */
     gf_names dbs = {0};
     bool ok = false;
 
-    if (!begin_session(&l, err))
+    l->filter = &filter;
+    if (!begin_session(l, err))
         return false;
-    if (l.fold_case) {
+    if (l->fold_case) {
         filter.fold_case = true;
         gf_catalog_fold_case(c);
     }
-    if (!list_databases(&l, &dbs, err))
+    if (!list_databases(l, &dbs, err))
         goto out;
     for (size_t i = 0; i < dbs.count; i++)
-        if (!load_database(&l, c, dbs.items[i], err))
+        if (!load_database(l, c, dbs.items[i], err))
             goto out;
-    ok = end_session(&l, err);
+    ok = end_session(l, err);
 out:
-    free_drafts(&l);
+    free_drafts(l);
     for (size_t i = 0; i < dbs.count; i++)
         free(dbs.items[i]);
     free(dbs.items);
     return ok;
+}
+
+bool gf_catalog_load(gf_catalog *c, MYSQL *source, gf_flavor flavor, const gf_filter *f, gf_buf *left_out,
+                     gf_error *err)
+{
+    loader l = {.server = source, .filter = f, .left_out = left_out, .flavor = flavor};
+
+    return load_all(c, &l, err);
+}
+
+bool gf_catalog_load_layouts(gf_catalog *c, MYSQL *source, gf_flavor flavor, const gf_filter *f, gf_error *err)
+{
+    loader l = {.server = source, .filter = f, .flavor = flavor, .layouts = true};
+
+    return load_all(c, &l, err);
 }
 
 bool gf_catalog_load_table(gf_table **out, MYSQL *server, gf_flavor flavor, const gf_filter *f, const char *db,
