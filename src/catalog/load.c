@@ -204,12 +204,13 @@ static void take_table(loader *l, MYSQL_ROW row)
     t->data_bytes = strtoull(text_or(row[5], "0"), NULL, 10);
 }
 
+/* For an engine's guesses MariaDB opens each table: 4 s for 10,000 of them instead of 0.3 s. */
 static bool load_tables(loader *l, gf_error *err)
 {
     gf_buf sql = {0};
 
-    gf_buf_str(&sql, "SELECT TABLE_NAME,TABLE_TYPE,ENGINE,TABLE_COLLATION,TABLE_ROWS,DATA_LENGTH "
-                     "FROM information_schema.TABLES");
+    gf_buf_printf(&sql, "SELECT TABLE_NAME,TABLE_TYPE,ENGINE,TABLE_COLLATION,%s FROM information_schema.TABLES",
+                  l->layouts ? "NULL,NULL" : "TABLE_ROWS,DATA_LENGTH");
     add_condition(&sql, l, "TABLE_SCHEMA", "TABLE_NAME");
     return each_row(l, "tables", &sql, take_table, err);
 }

@@ -321,7 +321,9 @@ static bool wait_for_stream(reader *r, gf_error *err)
     return ok;
 }
 
-/* True: read again. An index that the server does not let us name (MySQL's invisible ones) is left to it. */
+/* True: read again. Whatever the server does not like may come of a definition that is another one by now: an unknown
+   column, or a function of a column that was JSON. Once it is waited for what the stream brings. An index that the server does
+   not let us name (MySQL's invisible ones) is left to it. */
 static bool mend_definition(reader *r, const gf_table *t, gf_error *err)
 {
     if (err->native == ER_KEY_DOES_NOT_EXISTS && !r->chunks.any_index) {
@@ -329,10 +331,7 @@ static bool mend_definition(reader *r, const gf_table *t, gf_error *err)
         return true;
     }
     if (r->refused == t)
-        return gf_fail_context(err,
-                               "copy %s: the table is not as it was when the copy started and no DDL in the"
-                               " stream tells why",
-                               t->label);
+        return false;
     r->refused = t;
     gf_log_info("copy %s: %s: waiting for what the stream brings", t->label, err->text);
     return wait_for_stream(r, err);
@@ -363,13 +362,18 @@ static bool mend(reader *r, const gf_table *t, gf_error *err)
 {
     if (is_stopping(r->copier))
         return gf_fail(err, GF_ERR_STOPPED, "stopped");
-    if (definition_differs(err) && mend_definition(r, t, err))
+    if (err->native != 0 && !passes_by_itself(err) && mend_definition(r, t, err))
         return true;
     if (passes_by_itself(err))
         return try_later(r, t, err);
-    if (err->kind == GF_ERR_STOPPED || definition_differs(err))
+    if (err->kind == GF_ERR_STOPPED)
         return false;
-    return gf_fail_context(err, "copy %s", t->label);
+    return gf_fail_context(err,
+                           definition_differs(err)
+                               ? "copy %s: the table is not as it was when the copy started and no DDL in the stream "
+                                 "tells why"
+                               : "copy %s",
+                           t->label);
 }
 
 static void went_well(reader *r, const gf_chunk *c)

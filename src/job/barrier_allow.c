@@ -93,7 +93,7 @@ static bool gives_counter(const gf_table *t, const gf_ddl *d)
 
 static bool table_allows(const gf_barrier *b, const gf_table *t, const gf_ddl *d, const gf_txn_info *txn, gf_error *err)
 {
-    if (!t->transactional)
+    if (!t->transactional && d->kind != GF_DDL_TRUNCATE) /* which may be repeated, whatever it has left */
         return gf_fail(err, GF_ERR_DATA, "%s is of an engine without transactions (%s)", t->label, t->engine);
     if (t->system_versioned)
         return gf_fail(err, GF_ERR_DATA, "%s is system-versioned", t->label);
@@ -253,7 +253,7 @@ bool gf_barrier_result_allows(const gf_barrier *b, const gf_touched *t, gf_error
         if (now->columns[i].type == GF_T_UNKNOWN)
             return gf_fail(err, GF_ERR_DATA, "column %s of %s is of a type that is not supported (%s)",
                            now->columns[i].name, now->label, now->columns[i].type_text);
-    if (now->system_versioned || !now->transactional)
+    if (now->system_versioned || (!now->transactional && b->ddl.kind != GF_DDL_TRUNCATE))
         return gf_fail(err, GF_ERR_DATA, "%s has become a table that can't be moved (engine %s%s)", now->label,
                        now->engine, now->system_versioned ? ", system-versioned" : "");
     if (now->identity < 0 && old != NULL && old->identity >= 0 && !gf_plan_whole(b->opt.plan, old))

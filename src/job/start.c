@@ -20,6 +20,7 @@
 #include "gfreplica/check.h"
 #include "gfreplica/cli.h"
 #include "gfreplica/log.h"
+#include "in_memory.h"
 #include "internal.h"
 #include "sequences.h"
 
@@ -371,7 +372,7 @@ bool gf_start_prepare(gf_job *j, gf_error *err)
                            err) ||
         !preflight(j, err))
         return false;
-    if (gf_catalog_count(j->catalog) == 0)
+    if (gf_catalog_count(j->catalog) == 0 && !j->resumed) /* all may have been dropped since */
         return gf_fail(err, GF_ERR_CONFIG, "no table is selected: look at Databases and Tables of the configuration");
     if (j->left_out.len > 0)
         gf_log_lines(GF_LOG_INFO, &j->left_out);
@@ -673,7 +674,7 @@ static bool begin_job(gf_job *j, const gf_marker_content *m, gf_error *err)
     gf_buf_reset(&j->pending_ddl);
     return j->marker == NULL ||
            (gf_marker_begin(j->marker, j->target, j->state.source_identity, &j->start, j->config->writers, err) &&
-            read_deferred(j, err));
+            gf_memory_begin(j, err) && read_deferred(j, err));
 }
 
 static void forget_schema_place(gf_job *j)
@@ -779,7 +780,7 @@ static bool resume_job(gf_job *j, gf_marker_content *m, gf_error *err)
     if (changed && !change_source(j, m, elsewhere, err))
         return false;
     j->seq = m->seq;
-    if (!schemas_at(j, m, err))
+    if (!schemas_at(j, m, err) || !gf_memory_resume(j, m, err))
         return false;
     plan_from_marker(j, m);
     j->xas = m->xas; /* taken */
@@ -901,7 +902,7 @@ bool gf_start_position(gf_job *j, gf_error *err)
     if (gf_stage_now(j) == GF_STAGE_DONE)
         return true;
     j->source_info.gtids = j->source_info.gtids && (j->start.gtids != NULL || j->start.maria.count > 0);
-    if (!gf_receiving_from(j, err) || !plan_rest(j, err) || !look_for_xa(j, err))
+    if (!gf_receiving_from(j, err) || !plan_rest(j, err) || !look_for_xa(j, err) || !gf_memory_open_all(j, err))
         return false;
     pthread_mutex_lock(&j->lock);
     gf_position_copy(&j->state.position, &j->start);

@@ -32,6 +32,7 @@ struct gf_decoder {
     gf_tables *tables; /* owned */
     gf_arena arena;    /* of one event */
     gf_buf text;       /* of one event: an inflated statement, an XID */
+    uint64_t sql_mode; /* of one event: a statement's session's */
 
     gf_position pos;
     char file[GF_BINLOG_NAME_MAX];
@@ -282,12 +283,13 @@ static bool query_rollback(gf_decoder *d, const gf_event *ev, gf_slice rest, gf_
     return need_inside(d, "a rollback", err) && end_with(d, d->sink.rollback, err);
 }
 
+/* The name is quoted as the session's sql_mode wants it; its bytes are utf8 whatever the client's character set. */
 static bool tell_savepoint(gf_decoder *d, gf_slice rest, bool rollback_to, gf_error *err)
 {
     gf_lexer lx;
     gf_token name;
 
-    gf_lexer_init(&lx, rest, 0, 0);
+    gf_lexer_init(&lx, rest, d->sql_mode, 0);
     name = gf_lexer_next(&lx);
     if (rollback_to && gf_token_is(&name, "SAVEPOINT"))
         name = gf_lexer_next(&lx);
@@ -459,6 +461,7 @@ static bool on_query(gf_decoder *d, const gf_event *ev, gf_error *err)
             return false;
         q.sql = gf_slice_of(d->text.data, d->text.len);
     }
+    d->sql_mode = q.sql_mode;
     for (size_t i = 0; i < sizeof steering / sizeof steering[0]; i++) {
         size_t len = strlen(steering[i].text);
 

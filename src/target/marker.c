@@ -11,6 +11,7 @@
  *   object       one row a trigger or event that a cutover has made
  *   ddl          one row a job that has met DDL: how many it has passed, and the one that is about to run
  *   ddl_table    one row a table that DDL has touched: its definition at the position
+ *   memory       ENGINE=MEMORY, made where a table of the job's is: one row a job, gone with the rows of such tables
  *
  * Every row carries the generation of the instance that may write it (rule R3). Claiming the job takes the rows with
  * locks, so it waits for a commit that a dead instance left behind, and then raises the generation in all of them:
@@ -749,6 +750,50 @@ bool gf_marker_empty_table(gf_marker *m, MYSQL *target, const gf_table *t, gf_er
         return false;
     ok = is_ours(m, target, err) && gf_server_exec(target, t->label, err, "DELETE FROM %s", t->target_sql);
     return end_transaction(target, ok, t->label, err);
+}
+
+/* ---- what lives in the target's memory ---- */
+
+bool gf_marker_memory_lost(bool *lost, const gf_marker *m, MYSQL *target, gf_error *err)
+{
+    char *found = NULL;
+    bool ok = gf_server_exec(target, "make the marker's table in memory", err,
+                             "CREATE TABLE IF NOT EXISTS %s.memory (job VARCHAR(64) CHARACTER SET utf8mb4 COLLATE "
+                             "utf8mb4_bin NOT NULL PRIMARY KEY) ENGINE=MEMORY",
+                             m->db_sql) &&
+              gf_server_scalar(&found, target, "look for the marker's row in memory", err,
+                               "SELECT 1 FROM %s.memory WHERE job=%s", m->db_sql, m->job_sql);
+
+    *lost = found == NULL;
+    free(found);
+    return ok;
+}
+
+static bool restart_ranges(const gf_marker *m, MYSQL *target, const gf_table *t, gf_error *err)
+{
+    gf_buf sql = {0};
+    bool ok;
+
+    gf_buf_printf(&sql, "UPDATE %s.table_range SET frontier='',done=0,row_total=0 WHERE job=%s AND db=", m->db_sql,
+                  m->job_sql);
+    add_text(&sql, t->db);
+    gf_buf_str(&sql, " AND name=");
+    add_text(&sql, t->name);
+    ok = run(target, t->label, &sql, err);
+    gf_buf_free(&sql);
+    return ok;
+}
+
+bool gf_marker_memory_restart(gf_marker *m, MYSQL *target, const gf_table *t, gf_error *err)
+{
+    return gf_marker_empty_table(m, target, t, err) && gf_server_exec(target, t->label, err, "START TRANSACTION") &&
+           end_transaction(target, is_ours(m, target, err) && restart_ranges(m, target, t, err), t->label, err);
+}
+
+bool gf_marker_memory_note(const gf_marker *m, MYSQL *target, gf_error *err)
+{
+    return gf_server_exec(target, "note what is in memory", err, "REPLACE INTO %s.memory (job) VALUES (%s)", m->db_sql,
+                          m->job_sql);
 }
 
 /* ---- ranges ---- */

@@ -16,6 +16,7 @@ static const struct {
     {1287, "deprecated syntax: the introducer of a value's character set (_utf8mb3, _ucs2)"},
     {1592, "unsafe for statement format: speaks of the target's own binlog, which records rows or the statement"},
     {1681, "deprecated syntax without replacement"},
+    {3170, "range_optimizer_max_mem_size: the statement was planned otherwise"},
     {3719, "deprecated name of a character set: utf8"},
     {3778, "deprecated name of a collation: utf8_..."},
     {6414, "deprecated: engines with and without transactions in one transaction, as on the source"},

@@ -184,6 +184,13 @@ static inline unsigned cell_count_log(const cell *c, const char *text)
     return count;
 }
 
+static inline void cell_expect_count(const cell *c, const char *text, unsigned count)
+{
+    unsigned found = cell_count_log(c, text);
+
+    cell_assert(c, found == count, "%s: '%s' %u times, not %u", c->db, text, found, count);
+}
+
 /* False when it is not said within so many seconds once more than `before` times. */
 static inline bool cell_says(cell *c, const char *text, unsigned before, double seconds)
 {

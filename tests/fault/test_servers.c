@@ -416,15 +416,87 @@ START_TEST(servers__what_is_done_outlives_the_target)
 }
 END_TEST
 
+static void expect_rows(cell *c, unsigned rows)
+{
+    unsigned there;
+
+    cell_beat(c, FOREVER);
+    cell_wait_stage(c, "streaming");
+    there = (unsigned)h_number(target, "SELECT COUNT(*) FROM %s.in_memory", c->db);
+    cell_assert(c, there == rows, "%s: %u rows, not %u", c->db, there, rows);
+}
+
+static void expect_emptied(cell *c)
+{
+    double until = h_now() + FOREVER;
+
+    while (h_number(target, "SELECT COUNT(*) FROM %s.in_memory", c->db) > 0) {
+        cell_assert(c, h_now() < until && h_wait(c->run, 0) < 0, "%s: what the source has lost is there", c->db);
+        h_sleep(0.05);
+    }
+}
+
+/* A job of its own, with such a table from the start: DDL that makes one is not repeated. */
+static void begin_in_memory(cell *c)
+{
+    cell_begin(c, "in_memory", STREAMING);
+    cell_stop_load(c);
+    cell_stop(c);
+    h_sql(target, "DROP DATABASE %s; DELETE FROM _gfreplica.job", c->db);
+    cell_shell("rm -r %s", c->dir);
+    h_sql(source,
+          "CREATE TABLE %s.in_memory (id INT PRIMARY KEY) ENGINE=MEMORY; INSERT INTO %s.in_memory VALUES (1), (2), (3)",
+          c->db, c->db);
+    cell_run(c);
+}
+
+START_TEST(servers__what_the_targets_memory_loses_is_copied_again)
+{
+    const char *options = _i == 0 ? NULL : "--gtid-mode=OFF --enforce-gtid-consistency=OFF";
+    static const char lost[] = "in_memory lives in the target's memory and has been lost";
+    cell job = {.rows = 100}, *c = &job;
+
+    h_server_start_pair(&source, &target, families[_i], options, options);
+    job.source = source;
+    job.target = target;
+    begin_in_memory(c);
+    expect_rows(c, 3);
+    h_server_kill(target);
+    h_server_restart(target, NULL);
+    cell_beat(c, FOREVER);
+    cell_expect_count(c, lost, 1);
+    expect_rows(c, 3);
+    cell_stop(c);
+    h_server_restart(target, NULL);
+    cell_run(c);
+    cell_beat(c, FOREVER);
+    cell_expect_count(c, lost, 1);
+    expect_rows(c, 3);
+    cell_stop(c); /* nothing is lost, nothing is copied again */
+    cell_run(c);
+    expect_rows(c, 3);
+    cell_expect_count(c, lost, 0);
+    h_server_restart(source, NULL); /* which empties its own, and nobody looks */
+    expect_emptied(c);
+    h_sql(source, "INSERT INTO %s.in_memory VALUES (7)", c->db);
+    cell_cut_over(c);
+    cell_free(c);
+    stop_servers();
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("servers");
-    TCase *t = tcase_create("servers");
+    TCase *t = tcase_create("servers"), *lost = tcase_create("lost");
 
     tcase_set_timeout(t, 3600);
     tcase_add_loop_test(t, servers__faults_are_ridden_through, 0, FAMILIES);
-    tcase_add_loop_test(t, servers__what_is_done_outlives_the_target, 0, FAMILIES);
-    tcase_add_loop_test(t, servers__the_jobs_very_beginning_is_lost, 0, 2);
+    tcase_set_timeout(lost, 600);
+    tcase_add_loop_test(lost, servers__what_is_done_outlives_the_target, 0, FAMILIES);
+    tcase_add_loop_test(lost, servers__what_the_targets_memory_loses_is_copied_again, 0, FAMILIES);
+    tcase_add_loop_test(lost, servers__the_jobs_very_beginning_is_lost, 0, 2);
     suite_add_tcase(s, t);
+    suite_add_tcase(s, lost);
     return run_suite(s);
 }

@@ -51,7 +51,10 @@ static const scenario applied[] = {
      "BEGIN; INSERT INTO items (id) VALUES (10); SAVEPOINT a; INSERT INTO items (id) VALUES (11); SAVEPOINT `b``c`;"
      "DELETE FROM items WHERE id=1; ROLLBACK TO `b``c`; UPDATE items SET v='kept' WHERE id=2; ROLLBACK TO SAVEPOINT a;"
      "INSERT INTO items (id) VALUES (12); RELEASE SAVEPOINT a; COMMIT\n"
-     "BEGIN; DELETE FROM items; ROLLBACK"},
+     "BEGIN; DELETE FROM items; ROLLBACK\n"
+     "SET sql_mode='ANSI_QUOTES'; BEGIN; INSERT INTO items (id) VALUES (20); SAVEPOINT \"x\\y\"\"z`\";"
+     "INSERT INTO items (id) VALUES (21); ROLLBACK TO \"x\\y\"\"z`\"; INSERT INTO items (id) VALUES (22); COMMIT;"
+     "SET sql_mode=DEFAULT"},
     {NEWER, "vectors",
      "CREATE TABLE v (id INT PRIMARY KEY, v VECTOR(3) NOT NULL, w VECTOR(2), VECTOR KEY (v))\n"
      "INSERT INTO v VALUES (1,VEC_FROMTEXT('[1,-2.5,3e-3]'),NULL),(2,X'0000803F0000000000000080',VEC_FROMTEXT('[0,1]'))",
