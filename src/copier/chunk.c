@@ -169,7 +169,7 @@ bool gf_chunk_read(gf_chunk *c, bool *broken, gf_chunk_reader *r, gf_view *view,
         goto out;
     }
     make_room(c, r);
-    if (!fetch_rows(c, &cut, r, view->db, res, config, err))
+    if (!gf_rows_fit(&r->rows, res, err) || !fetch_rows(c, &cut, r, view->db, res, config, err))
         goto out;
     *broken = cut && rest_is_large(c, r, config);
     c->last = !cut && c->row_count < r->limit;

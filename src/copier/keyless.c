@@ -138,7 +138,7 @@ static bool copy_rows(const snapshot *s, gf_range *range, chunk_taker *each, voi
     if (mysql_real_query(s->db, (const char *)sql.data, sql.len) != 0 || (res = mysql_use_result(s->db)) == NULL)
         gf_fail_mysql(err, s->db, "read %s", s->table->label);
     else
-        ok = send_rows(s, range, &rows, res, each, ctx, err);
+        ok = gf_rows_fit(&rows, res, err) && send_rows(s, range, &rows, res, each, ctx, err);
     if (!ok) /* so that freeing the result does not read the rest */
         shutdown((int)mysql_get_socket(s->db), SHUT_RDWR);
     if (res != NULL)

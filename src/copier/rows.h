@@ -24,6 +24,9 @@ typedef struct {
 /* All columns that are written or that a unique key needs, or those of `key` alone. lines: for a target that takes LOAD DATA. */
 void gf_rows_init(gf_rows *r, const gf_table *t, const gf_key *key, gf_flavor flavor, bool lines);
 void gf_rows_free(gf_rows *r); /* back to {0} */
+/* Are the result's fields of the columns' types? A table may be altered on the source before the stream tells. DATA error
+   ER_TABLE_DEF_CHANGED; ask it before the first row. */
+GF_MUST_CHECK bool gf_rows_fit(const gf_rows *r, MYSQL_RES *res, gf_error *err);
 /* The fields of a result row as values in r->row, valid until the next call. */
 void gf_rows_parse(gf_rows *r, MYSQL_ROW row, const unsigned long *lengths);
 /* Parses and adds to the chunk; keyless rows get no key and no claim. */

@@ -55,16 +55,18 @@ static bool add_cuts(splitter *s, const gf_buf *sql, gf_error *err)
 {
     MYSQL_RES *res = NULL;
     MYSQL_ROW row;
+    bool ok;
 
     if (mysql_real_query(s->source, (const char *)sql->data, sql->len) != 0 ||
         (res = mysql_store_result(s->source)) == NULL)
         return gf_fail_mysql(err, s->source, "sample the keys of %s", s->table->label);
-    while (s->count < MAX_RANGES && (row = mysql_fetch_row(res)) != NULL) {
+    ok = gf_rows_fit(&s->rows, res, err);
+    while (ok && s->count < MAX_RANGES && (row = mysql_fetch_row(res)) != NULL) {
         gf_rows_parse(&s->rows, row, mysql_fetch_lengths(res));
         gf_key_encode(&s->cuts[s->count++], s->table, s->key, s->rows.row);
     }
     mysql_free_result(res);
-    return true;
+    return ok;
 }
 
 static void forget_cuts(splitter *s)
@@ -373,6 +375,10 @@ bool gf_plan_split(gf_plan *p, const gf_table *t, MYSQL *source, unsigned range_
         s->lead = &t->columns[s->key->parts[0].column];
         gf_rows_init(&s->rows, t, s->key, mariadb_connection(source) ? GF_FLAVOR_MARIADB : GF_FLAVOR_MYSQL, false);
         ok = find_cuts(s, err);
+    }
+    if (!ok && err->native != 0 && err->kind != GF_ERR_RETRY) { /* the copier waits for what the stream tells of it */
+        forget_cuts(s);
+        ok = true;
     }
     if (ok)
         add_ranges(p, s);
