@@ -35,9 +35,10 @@ void gf_plan_rewind(gf_plan *p);
 bool gf_plan_whole(gf_plan *p, const gf_table *t); /* every range of this definition is done */
 /* A DDL was passed: the ranges of `old` are of `now` from here on; NULL: the table is gone, and its ranges with it. Call
    it after gf_merger_invalidate, before gf_merger_leave, when no chunk of the table is between merger and target.
+   same_values: the identity's columns hold what they held, if they have the same names and types.
    False: the columns of the identity changed, so that keys mean nothing any more: the first range is open on both sides,
    the others go; unless the whole table was copied it starts anew. Make that durable. */
-GF_MUST_CHECK bool gf_plan_renew(gf_plan *p, const gf_table *old, const gf_table *now);
+GF_MUST_CHECK bool gf_plan_renew(gf_plan *p, const gf_table *old, const gf_table *now, bool same_values);
 /* Calls fn for each range that is not gone, in the order in which they were added, under the plan's lock: copy what you need, block on
    nothing. */
 void gf_plan_each(gf_plan *p, void (*fn)(void *ctx, const gf_range *r), void *ctx);

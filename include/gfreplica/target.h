@@ -202,6 +202,7 @@ typedef struct {
     const gf_config *config; /* borrowed, like all here */
     const gf_marker *marker; /* NULL: no marker */
     const gf_server_info *target;
+    bool unlike;      /* strings may compare otherwise than on the source: another family, or --map-collation */
     uint64_t seq;     /* last sequence number in the marker */
     size_t max_bytes; /* of batches in flight; submit blocks beyond it */
     /* Called by writer threads after the commit, in any order for chunks, in source order for batches. Of a large

@@ -322,9 +322,9 @@ bool gf_plan_whole(gf_plan *p, const gf_table *t)
     return whole;
 }
 
-bool gf_plan_renew(gf_plan *p, const gf_table *old, const gf_table *now)
+bool gf_plan_renew(gf_plan *p, const gf_table *old, const gf_table *now, bool same_values)
 {
-    bool same = now == NULL || same_identity(old, now), whole;
+    bool same = now == NULL || (same_values && same_identity(old, now)), whole;
 
     pthread_mutex_lock(&p->lock);
     whole = whole_locked(p, old);

@@ -172,6 +172,36 @@ static const gf_touched *where_to(const gf_barrier *b, size_t i)
     return NULL;
 }
 
+static bool concerns_key(const gf_statement *s, const gf_table *t)
+{
+    const gf_key *k;
+    bool mentioned = false;
+
+    if (t->identity < 0)
+        return false;
+    k = &t->keys[t->identity];
+    for (unsigned i = 0; i < k->part_count && !mentioned; i++) {
+        const gf_column *c = &t->columns[k->parts[i].column];
+
+        mentioned = c->generated != GF_GEN_NONE || gf_ddl_mentions(s, c->name);
+    }
+    return mentioned || gf_ddl_mentions(s, k->name);
+}
+
+/* A key of the same columns as before may be one of other values: ALTER TABLE can give a column's name to another one, and
+   compute a generated one anew. It cannot without naming it, or the key. */
+static bool same_values(const gf_barrier *b, const gf_table *old, const gf_table *now)
+{
+    if (b->ddl.kind != GF_DDL_CHANGE || strcmp(b->s->verb, "CREATE INDEX") == 0)
+        return true;
+    return !concerns_key(b->s, old) && (now == NULL || !concerns_key(b->s, now));
+}
+
+static bool renew(const gf_barrier *b, const gf_table *old, const gf_table *now)
+{
+    return gf_plan_renew(b->opt.plan, old, now, same_values(b, old, now));
+}
+
 /* Ranges carry a table's name in the marker, so those of renamed tables are written anew: all away first, since names
    change around. A table that keeps its name and its key keeps its rows there. */
 static void carry_ranges(gf_barrier *b, gf_batch *batch)
@@ -188,7 +218,7 @@ static void carry_ranges(gf_barrier *b, gf_batch *batch)
 
         if (b->tables[i].old == NULL)
             continue;
-        if (!gf_plan_renew(b->opt.plan, b->tables[i].old, to != NULL ? to->current : NULL) && !again[i]) {
+        if (!renew(b, b->tables[i].old, to != NULL ? to->current : NULL) && !again[i]) {
             again[i] = true;
             add_ranges(b, batch, &b->tables[i], gf_marker_range_drop_sql);
         }

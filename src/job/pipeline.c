@@ -138,6 +138,7 @@ static bool start_applier(struct pipeline *p, gf_error *err)
         .config = j->config,
         .marker = j->marker,
         .target = &j->target_info,
+        .unlike = j->config->map_collation.count > 0 || j->source_info.flavor != j->target_info.flavor,
         .seq = j->seq,
         .max_bytes = j->config->memory_bytes / 2,
         .batch_committed = on_batch_committed,

@@ -293,6 +293,32 @@ static bool has_text(gf_slice in, const char *text)
     return in.len > 0 && memmem(in.data, in.len, text, strlen(text)) != NULL;
 }
 
+static bool is_plain_name(const char *name)
+{
+    for (const char *p = name; *p != '\0'; p++)
+        if ((*p & 0x80) != 0 || *p == '`' || *p == '"')
+            return false;
+    return true;
+}
+
+bool gf_ddl_mentions(const gf_statement *s, const char *name)
+{
+    size_t len = strlen(name);
+    gf_lexer lx;
+    gf_token t;
+
+    if (!is_plain_name(name))
+        return true;
+    gf_lexer_init(&lx, s->sql, s->sql_mode, s->charset_client);
+    do {
+        t = gf_lexer_next(&lx);
+        if (t.broken || ((t.kind == GF_TOK_WORD || t.kind == GF_TOK_QUOTED) && t.text.len == len &&
+                         strncasecmp((const char *)t.text.data, name, len) == 0))
+            return true;
+    } while (t.kind != GF_TOK_END);
+    return false;
+}
+
 void gf_ddl_read(gf_ddl *out, const gf_statement *s)
 {
     static const char *const verbs[] = {"CREATE", "ALTER", "DROP", "RENAME", "TRUNCATE", NULL};

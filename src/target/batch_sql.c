@@ -12,6 +12,10 @@
  * Affected rows. A REPLACE counts 1 for every row written and 1 for every row it removed to make room (seen on MySQL 9
  * and MariaDB 10.11, also with several unique keys); but when the old row is the same, byte for byte, it may count 1
  * in all. A row that was changed once in the batch cannot be the same; one that was changed twice may have come back.
+ *
+ * While tables are copied nobody knows which rows are there already, so counts prove nothing, and a REPLACE could take
+ * another row's place where the target holds equal what the source does not. Tables with such keys get their rows in two
+ * steps then: away with what is there under the same bytes, and what follows must meet none.
  */
 #include "batch_sql.h"
 
@@ -56,7 +60,7 @@ struct out {
 
 struct row {
     gf_slice text, key;
-    bool relaxed, alone;
+    bool relaxed, alone, sure;
     unsigned tables;
     uint64_t least, most;
 };
@@ -108,6 +112,7 @@ static void start(struct out *w, const gf_table *t, const struct row *r)
                         .deletes = w->form >= FORM_DELETE_IN,
                         .relaxed = r->relaxed,
                         .alone = r->alone,
+                        .sure = r->sure,
                         .compares = w->form == FORM_COMPARE};
 }
 
@@ -289,11 +294,39 @@ static bool has_loose_columns(const gf_table *t)
     return false;
 }
 
+static bool has_text(const gf_table *t, const gf_key *k)
+{
+    for (unsigned i = 0; i < k->part_count; i++)
+        if (t->columns[k->parts[i].column].charset != NULL)
+            return true;
+    return false;
+}
+
+static bool is_computed(const gf_table *t, const gf_key *k)
+{
+    for (unsigned i = 0; i < k->part_count; i++)
+        if (t->columns[k->parts[i].column].generated != GF_GEN_NONE)
+            return true;
+    return k->functional;
+}
+
+/* Could two rows of the source's meet in a unique key here? By another collation, or by what the target computes. */
+static bool may_meet(const struct out *w, const gf_table *t)
+{
+    for (unsigned i = 0; i < t->key_count; i++)
+        if ((w->o->unlike && has_text(t, &t->keys[i])) || is_computed(t, &t->keys[i]))
+            return true;
+    return false;
+}
+
 static bool delete_gone(struct out *w, const struct net *n, const net_table *t, gf_error *err)
 {
-    form f = t->table->keys[t->table->identity].part_count == 1 ? FORM_DELETE_IN : FORM_DELETE_OR;
+    const gf_key *key = &t->table->keys[t->table->identity];
+    bool by_bytes = w->o->unlike && has_text(t->table, key), ok = true;
+    form f = key->part_count == 1 && !by_bytes ? FORM_DELETE_IN : FORM_DELETE_OR;
+    gf_buf where = {0};
 
-    for (uint32_t i = t->first; i != 0; i = n->rows[i - 1].next) {
+    for (uint32_t i = t->first; i != 0 && ok; i = n->rows[i - 1].next) {
         const net_row *r = &n->rows[i - 1];
         struct row row = {.key = r->key, .most = 1};
 
@@ -301,10 +334,15 @@ static bool delete_gone(struct out *w, const struct net *n, const net_table *t, 
             continue;
         row.text = r->gone->before_where;
         row.least = r->existed && r->touches == 1;
-        if (!add(w, t->table, f, &row, err))
-            return false;
+        if (by_bytes) {
+            gf_buf_reset(&where);
+            ok = gf_literal_identity(&where, t->table, r->key, true, err);
+            row.text = gf_slice_of(where.data, where.len);
+        }
+        ok = ok && add(w, t->table, f, &row, err);
     }
-    return flush(w, true, err);
+    gf_buf_free(&where);
+    return ok && flush(w, true, err);
 }
 
 static bool is_hashed(const gf_table *t)
@@ -315,8 +353,9 @@ static bool is_hashed(const gf_table *t)
     return false;
 }
 
-/* MariaDB's REPLACE fails when rows exchange values of a key by hidden hash: there the rows that change go first. */
-static bool delete_changed(struct out *w, const struct net *n, const net_table *t, gf_error *err)
+/* MariaDB's REPLACE fails when rows exchange values of a key by hidden hash: there the rows that change go first. So they do
+   where no other row may be met. */
+static bool delete_changed(struct out *w, const struct net *n, const net_table *t, bool guarded, gf_error *err)
 {
     gf_buf where = {0};
     bool ok = true;
@@ -325,10 +364,10 @@ static bool delete_changed(struct out *w, const struct net *n, const net_table *
         const net_row *r = &n->rows[i - 1];
         struct row row = {.key = r->key, .least = r->touches == 1, .most = 1};
 
-        if (r->image == NULL || !r->existed)
+        if (r->image == NULL || (!r->existed && !guarded))
             continue;
         gf_buf_reset(&where);
-        ok = gf_literal_identity(&where, t->table, r->key, false, err);
+        ok = gf_literal_identity(&where, t->table, r->key, w->o->unlike, err);
         row.text = gf_slice_of(where.data, where.len);
         ok = ok && add(w, t->table, FORM_DELETE_OR, &row, err);
     }
@@ -336,19 +375,21 @@ static bool delete_changed(struct out *w, const struct net *n, const net_table *
     return ok && flush(w, true, err);
 }
 
-static bool replace_images(struct out *w, const struct net *n, const net_table *t, gf_error *err)
+/* cleared: the rows of these keys have gone before; guarded: and no others may be met. */
+static bool replace_images(struct out *w, const struct net *n, const net_table *t, bool cleared, bool guarded,
+                           gf_error *err)
 {
-    bool loose = has_loose_columns(t->table), hashed = is_hashed(t->table);
+    bool loose = has_loose_columns(t->table);
 
     for (uint32_t i = t->first; i != 0; i = n->rows[i - 1].next) {
         const net_row *r = &n->rows[i - 1];
-        struct row row = {.key = r->key, .least = 1, .most = 1};
+        struct row row = {.key = r->key, .least = 1, .most = 1, .sure = guarded};
 
         if (r->image == NULL)
             continue;
         row.text = r->image->tuple;
         row.relaxed = r->image->relaxed;
-        if (r->existed && !hashed) {
+        if (r->existed && !cleared) {
             row.least = r->touches == 1 && !loose ? 2 : 1;
             row.most = 2;
         }
@@ -409,10 +450,14 @@ static bool write_keyless(struct out *w, const struct net *n, const net_table *t
 
 static bool write_table(struct out *w, const struct net *n, const net_table *t, gf_error *err)
 {
+    bool guarded, cleared;
+
     if (t->table->identity < 0)
         return write_keyless(w, n, t, err);
-    return delete_gone(w, n, t, err) && (!is_hashed(t->table) || delete_changed(w, n, t, err)) &&
-           replace_images(w, n, t, err) && (!t->table->computes || compare_computed(w, n, t, err));
+    guarded = w->o->guards && may_meet(w, t->table);
+    cleared = guarded || is_hashed(t->table);
+    return delete_gone(w, n, t, err) && (!cleared || delete_changed(w, n, t, guarded, err)) &&
+           replace_images(w, n, t, cleared, guarded, err) && (!t->table->computes || compare_computed(w, n, t, err));
 }
 
 bool gf_batch_sql(const gf_batch *b, const gf_sql_options *o, gf_stmt_fn *fn, void *ctx, gf_error *err)

@@ -15,6 +15,8 @@ typedef struct {
     size_t packet;      /* the target's max_allowed_packet: what no statement may exceed */
     const char *prefix; /* in front of every statement, "" for nothing */
     bool single;        /* one row a statement: to find the row that differs */
+    bool unlike;        /* the target may hold strings equal that the source tells apart, or the other way round */
+    bool guards; /* while rows may be there or not: no row of a batch takes another one's place in a unique key */
     /* Of a batch only the changes whose held[] is `want` (overlap.h); NULL: all. */
     const bool *held;
     bool want;
@@ -32,6 +34,7 @@ typedef struct {
     uint64_t least, most;
     bool last;  /* of the table's statements of this kind */
     bool alone; /* its own count must be within the bounds: there is no other like it */
+    bool sure;  /* the bounds hold whether the source's rows are all there or not */
     bool
         compares; /* finds, by a DELETE that has to find nothing, rows for which the target has computed something else */
 } gf_stmt;

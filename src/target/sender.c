@@ -140,7 +140,7 @@ static bool check_affected(gf_sender *s, const gf_stmt *stmt, uint64_t affected,
 {
     bool ok;
 
-    if (!s->mode.exact && !stmt->alone)
+    if (!s->mode.exact && !stmt->alone && !stmt->sure)
         return true;
     s->affected += affected;
     s->least += stmt->least;

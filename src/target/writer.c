@@ -90,7 +90,8 @@ static gf_sql_options sql_options(const gf_writer *w, size_t aim, bool single)
     return (gf_sql_options){.aim = packet != 0 && packet < aim ? (size_t)packet : aim,
                             .packet = packet != 0 ? (size_t)packet : SIZE_MAX,
                             .prefix = w->prefix,
-                            .single = single};
+                            .single = single,
+                            .unlike = w->opt->unlike};
 }
 
 /* held: which changes wait, NULL when there are none; want: those or the others. Some may not have been sent yet. */
@@ -101,6 +102,7 @@ static bool write_changes(gf_writer *w, const gf_batch *b, gf_send_mode mode, co
 
     /* Without a marker a resume repeats changes, and then the counts mean nothing (rule R4). */
     mode.exact = b->exact && w->opt->marker != NULL;
+    o.guards = !mode.exact && w->opt->marker != NULL;
     gf_sender_begin(&w->sender, mode);
     o.held = held;
     o.want = want;

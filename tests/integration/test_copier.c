@@ -304,7 +304,7 @@ static bool on_statement(void *ctx, const gf_statement *s, bool inside, const gf
             return false;
         gf_catalog_put(m->catalog, loaded);
         now = loaded;
-        if (!gf_plan_renew(m->plan, old, now))
+        if (!gf_plan_renew(m->plan, old, now, true))
             return gf_fail(err, GF_ERR_DATA, "the test keeps its identities");
     }
     return on_moved(ctx, end, err);

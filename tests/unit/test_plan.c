@@ -146,7 +146,7 @@ START_TEST(renew__keeps_ranges_when_the_identity_is_the_same)
     fixture old, now;
     gf_range *r = gf_plan_add(p, make_table(&old, "int", 0), 1, gf_slice_str("a"), none, gf_slice_str("k"), false, 4);
 
-    ck_assert(gf_plan_renew(p, &old.table, make_table(&now, "int", 0)));
+    ck_assert(gf_plan_renew(p, &old.table, make_table(&now, "int", 0), true));
     ck_assert_ptr_eq(r->table, &now.table);
     ck_assert(cursor_is(p, r, "k"));
     ck_assert_uint_eq(r->lower.len, 1);
@@ -162,7 +162,7 @@ START_TEST(renew__starts_anew_when_the_identity_changed)
         gf_plan_add(p, make_table(&old, "int", 0), 0, none, gf_slice_str("g"), gf_slice_str("g"), true, 9);
     gf_range *second = gf_plan_add(p, &old.table, 1, gf_slice_str("g"), none, gf_slice_str("k"), false, 4);
 
-    ck_assert(!gf_plan_renew(p, &old.table, make_table(&now, "bigint", 0)));
+    ck_assert(!gf_plan_renew(p, &old.table, make_table(&now, "bigint", 0), true));
     ck_assert(second->done && second->gone);
     ck_assert(!first->done && !first->gone);
     ck_assert_ptr_null(first->upper.data);
@@ -190,7 +190,7 @@ START_TEST(renew__keeps_a_table_that_is_wholly_copied)
     gf_range *second = gf_plan_add(p, &old.table, 1, gf_slice_str("g"), none, gf_slice_str("k"), true, 4);
 
     ck_assert(gf_plan_whole(p, &old.table));
-    ck_assert(!gf_plan_renew(p, &old.table, make_table(&now, "bigint", 0)));
+    ck_assert(!gf_plan_renew(p, &old.table, make_table(&now, "bigint", 0), true));
     ck_assert(first->done && !first->gone && second->gone);
     ck_assert_ptr_null(first->upper.data);
     ck_assert_uint_eq(first->frontier.len, 0);
@@ -207,7 +207,7 @@ START_TEST(renew__ends_the_ranges_of_a_dropped_table)
 
     add(p, make_table(&f, "int", 0), 0);
     ck_assert(!gf_plan_whole(p, &f.table));
-    ck_assert(gf_plan_renew(p, &f.table, NULL));
+    ck_assert(gf_plan_renew(p, &f.table, NULL, true));
     ck_assert(gf_plan_done(p));
     gf_plan_each(p, none_is_left, NULL);
     ck_assert_ptr_null(gf_plan_take(p));
