@@ -10,7 +10,7 @@
  *     varchar(10) and a comment "M!100301 COMPRESSED"
  *
  * The servers give column_type in three-byte UTF-8, so a member's character beyond it arrives as '?' (as it does in
- * SHOW CREATE TABLE). Rows are not touched by that: they carry numbers of members.
+ * SHOW CREATE TABLE; src/job/check_tables.c refuses to make such a table). Rows carry numbers of members.
  */
 #include "column.h"
 

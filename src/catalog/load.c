@@ -7,7 +7,8 @@
  * SHOW CREATE TABLE takes a query per table. A table that vanishes in between is left out: its DROP is in the stream.
  *
  * The session gets an empty sql_mode meanwhile: ANSI_QUOTES and others change what SHOW CREATE TABLE prints, and
- * NO_BACKSLASH_ESCAPES how our own literals are read.
+ * NO_BACKSLASH_ESCAPES how our own literals are read. And it gets texts as they are stored: in a definition not all of
+ * it is UTF-8 (literals.h).
  */
 #include "gfreplica/catalog.h"
 
@@ -20,6 +21,7 @@
 #include <uthash.h>
 
 #include "column.h"
+#include "literals.h"
 #include "names.h"
 
 #define NO_SUCH_TABLE 1146u
@@ -362,10 +364,15 @@ static bool load_create(loader *l, draft *d, const char *server_name, bool *gone
     }
     row = mysql_fetch_row(result);
     ok = row != NULL && row[1] != NULL;
-    if (ok)
-        d->table->create_sql = gf_strdup(row[1]);
-    else
+    gf_buf_reset(&sql);
+    if (!ok)
         gf_fail(err, GF_ERR_DATA, "read the definition of %s.%s: the server gave none", l->server_db, server_name);
+    else if (!gf_literals_to_utf8(&sql, row[1]))
+        ok = gf_fail(err, GF_ERR_CONFIG,
+                     "the definition of %s.%s has bytes in it that are no UTF-8: leave the table out, or alter it",
+                     l->server_db, server_name);
+    else
+        d->table->create_sql = gf_strdup(gf_buf_cstr(&sql));
 out:
     mysql_free_result(result);
     gf_buf_free(&sql);
@@ -485,7 +492,9 @@ static bool begin_session(loader *l, gf_error *err)
 
     l->version = mysql_get_server_version(l->server);
     if (!run(l->server,
-             "SET @gfreplica_sql_mode=@@session.sql_mode,@@session.sql_mode='',@@session.sql_quote_show_create=1", err))
+             "SET @gfreplica_sql_mode=@@session.sql_mode,@@session.sql_mode='',@@session.sql_quote_show_create=1,"
+             "@gfreplica_results=@@session.character_set_results,@@session.character_set_results=NULL",
+             err))
         return false;
     if (l->flavor == GF_FLAVOR_MYSQL && l->version >= 80000 &&
         !run(l->server, "SET @@session.information_schema_stats_expiry=0", err))
@@ -502,7 +511,8 @@ static bool begin_session(loader *l, gf_error *err)
 
 static bool end_session(loader *l, gf_error *err)
 {
-    return run(l->server, "SET @@session.sql_mode=@gfreplica_sql_mode", err);
+    return run(l->server,
+               "SET @@session.sql_mode=@gfreplica_sql_mode,@@session.character_set_results=@gfreplica_results", err);
 }
 
 /* --- the ways in ------------------------------------------------------------------------------------------------- */

@@ -95,26 +95,61 @@ static void check_overlaps(gf_check *c)
 
 static bool has_wide_characters(const gf_column *col)
 {
-    return col->charset != NULL && (strcmp(col->charset, "utf8mb4") == 0 || strncmp(col->charset, "utf16", 5) == 0 ||
-                                    strcmp(col->charset, "utf32") == 0 || strcmp(col->charset, "gb18030") == 0);
+    static const char *const wide[] = {"utf8mb4", "utf16", "utf16le", "utf32", "gb18030", "binary"};
+
+    for (size_t i = 0; col->charset != NULL && i < sizeof wide / sizeof wide[0]; i++)
+        if (strcmp(col->charset, wide[i]) == 0)
+            return true;
+    return false;
 }
 
-/* The servers print definitions in three-byte UTF-8: a member's emoji becomes a question mark there. */
-static void check_members(gf_check *c)
+static bool member_has_mark(const gf_column *col)
 {
-    for (size_t i = 0; i < c->table_count; i++) {
-        const gf_table *t = c->tables[i];
+    for (unsigned m = 0; m < col->member_count; m++)
+        if (strchr(col->members[m], '?') != NULL)
+            return true;
+    return false;
+}
 
-        for (unsigned k = 0; k < t->column_count; k++) {
-            const gf_column *col = &t->columns[k];
+/* "  `name` type ... DEFAULT 'text'" in SHOW CREATE TABLE. */
+static bool default_has_mark(const gf_table *t, const gf_column *col)
+{
+    static const char word[] = " DEFAULT '";
+    gf_buf start = {0};
+    const char *line, *found, *end;
 
-            for (unsigned m = 0; has_wide_characters(col) && m < col->member_count; m++)
-                if (strchr(col->members[m], '?') != NULL)
-                    gf_check_warning(c,
-                                     "source: %s: member '%s' of column %s: if its '?' is a character beyond "
-                                     "three-byte UTF-8, which no server prints, the target's definition will differ",
-                                     t->label, col->members[m], col->name);
-        }
+    gf_buf_str(&start, "\n  ");
+    gf_buf_ident(&start, col->name);
+    line = strstr(t->create_sql, gf_buf_cstr(&start));
+    end = line != NULL ? strchr(line + 1, '\n') : NULL;
+    found = end != NULL ? memmem(line, (size_t)(end - line), word, strlen(word)) : NULL;
+    gf_buf_free(&start);
+    if (found == NULL)
+        return false;
+    for (found += strlen(word); found < end && *found != '?'; found++) {
+        if (*found == '\'' && found[1] != '\'')
+            return false;
+        found += *found == '\'' || *found == '\\';
+    }
+    return found < end;
+}
+
+/* The servers print members in three-byte UTF-8, MariaDB defaults as well: an emoji becomes a question mark, and we would
+   make another table. A '?' that is one can't be told from it. */
+static void check_printed(gf_check *c, const gf_table *t)
+{
+    bool maria = c->source_info->flavor == GF_FLAVOR_MARIADB;
+
+    for (unsigned k = 0; k < t->column_count; k++) {
+        const gf_column *col = &t->columns[k];
+
+        if (has_wide_characters(col) && (member_has_mark(col) || (maria && default_has_mark(t, col))))
+            gf_check_problem(
+                c,
+                "source: %s: column %s has a '?' in its %s, as which servers print characters beyond "
+                "three-byte UTF-8 too: create the table on the target yourself, from your own schema; then "
+                "it is used as it is",
+                t->label, col->name, member_has_mark(col) ? "members" : "default");
     }
 }
 
@@ -496,8 +531,10 @@ static bool check_free_names(gf_check *c, gf_error *err)
         first = i;
     }
     for (size_t i = 0; ok && i < c->table_count; i++) {
-        if (kinds[i] == NULL)
+        if (kinds[i] == NULL) {
+            check_printed(c, c->tables[i]);
             continue;
+        }
         ok = check_existing(c, c->tables[i], kinds[i], &full, err);
         check_triggers(c, c->tables[i], triggers[i], &unseen);
     }
@@ -537,7 +574,6 @@ bool gf_check_tables(gf_check *c, gf_error *err)
     if (c->begun) /* the tables are there, with all that they need */
         return true;
     check_documents(c);
-    check_members(c);
     check_definitions(c);
     return gf_check_collations(c, err) && check_engines(c, err) && check_free_names(c, err);
 }

@@ -309,15 +309,16 @@ static bool is_ascii(const gf_tok *k)
 
 /*
  * _utf8mb4'it\'s' in a DEFAULT, a CHECK or a generated column, as MySQL prints its literals. MariaDB stores such an
- * expression as text, and forgets to escape what stands behind an introducer (10.11, 11.8: its own text is a syntax
- * error to it then). Our connection is utf8mb4, so that ASCII and UTF-8 mean the same without.
+ * expression as text, and behind an introducer it forgets to escape, and writes other bytes than ASCII as \xC3, which it
+ * reads as xC3 (10.11, 11.8). Our connection is utf8mb4, so that ASCII and UTF-8 mean the same without.
  */
 static bool on_introducer(struct rewrite *r, gf_error *err)
 {
     const gf_tok *k = &r->tokens[r->at], *text = k + 1;
     bool same = is_ascii(text) || strncmp(k->text, "_utf8", 5) == 0;
 
-    if (!to_mariadb(r) || memchr(text->text, '\\', text->len) == NULL) {
+    if (!to_mariadb(r) || r->source->flavor == GF_FLAVOR_MARIADB ||
+        (is_ascii(text) && memchr(text->text, '\\', text->len) == NULL)) {
         copy(r, k);
         r->at++;
         return true;
@@ -326,6 +327,14 @@ static bool on_introducer(struct rewrite *r, gf_error *err)
         return refuse(r, err, k->text, k->len + text->len, "MariaDB can't store this literal");
     r->at++;
     return true;
+}
+
+/* _latin1 X'C9': src/catalog/literals.c */
+static bool is_introduced_hex(const struct rewrite *r)
+{
+    const gf_tok *k = &r->tokens[r->at], *x = &r->tokens[behind(r, r->at)];
+
+    return k->text[0] == '_' && gf_tok_is(x, "X") && x[1].kind == GF_TOK_STRING;
 }
 
 /* MariaDB has no NOT NULL for generated columns; their values are the same without it. */
@@ -563,6 +572,8 @@ static bool handle_word(struct rewrite *r, gf_error *err)
         return false;
     if (k->text[0] == '_' && k[1].kind == GF_TOK_STRING)
         return on_introducer(r, err);
+    if (is_introduced_hex(r) && to_mariadb(r) && r->source->flavor == GF_FLAVOR_MYSQL)
+        return refuse(r, err, k->text, k->len, "MariaDB can't store a literal of this character set outside ASCII");
     for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++)
         if (gf_tok_is(k, handlers[i].word))
             return handlers[i].handle(r, err);

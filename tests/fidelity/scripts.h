@@ -27,6 +27,13 @@ static const f_script f_scripts_both[] = {
       "INSERT INTO defaults (id,c) VALUES (21,5); UPDATE defaults SET c=7 WHERE id>10;"
       "DELETE FROM defaults WHERE id IN (2,12)"}},
     {ON_BOTH,
+     "accents", /* in what the target computes: as literals of UTF-8 */
+     "CREATE TABLE accents (id INT PRIMARY KEY, a INT, v VARCHAR(30) AS (CONCAT('É', a)) VIRTUAL,"
+     " s VARCHAR(30) AS (CONCAT('Ж''\\\\', a)) STORED, d VARCHAR(20) DEFAULT (LOWER('É')), p VARCHAR(20) DEFAULT 'Ж',"
+     " c VARCHAR(20) CHECK (c <> 'Ж'))",
+     {"INSERT INTO accents (id,a) VALUES (1,5),(2,NULL)", "INSERT INTO accents (id,a,c) VALUES (11,50,'x')",
+      "INSERT INTO accents (id,a) VALUES (21,51); UPDATE accents SET a=-a"}},
+    {ON_BOTH,
      "counter", /* 0 is a value, and the counter is past rows that are gone */
      "CREATE TABLE counter (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(10))",
      {"INSERT INTO counter VALUES (0,'zero'),(-5,'minus'),(7,'seven'),(4711,'high'); DELETE FROM counter WHERE id=4711",
@@ -117,6 +124,16 @@ static const f_script f_scripts_both[] = {
 };
 
 static const f_script f_scripts_own[] = {
+    {ON_MYSQL,
+     "literals", /* of other character sets, which no text that is UTF-8 can show, and beyond three bytes */
+     "CREATE TABLE literals (id INT PRIMARY KEY, a VARCHAR(20) CHARACTER SET latin1,"
+     " v VARCHAR(30) CHARACTER SET latin1 AS (CONCAT('É', a)) VIRTUAL,"
+     " x VARCHAR(20) CHARACTER SET latin1 AS (CONCAT(_latin1 0xC9275C, id)) VIRTUAL, e VARCHAR(20) AS (CONCAT(_sjis 0x83835C,"
+     " id)) VIRTUAL, m VARCHAR(50) AS (CONCAT('😀É', id)) VIRTUAL, d VARCHAR(20) DEFAULT '😀?',"
+     " dd VARCHAR(20) DEFAULT (LOWER('😀É')), s VARCHAR(20) AS (CONCAT(_gbk 0xC4E3, id)) STORED,"
+     " KEY f ((CONCAT(a, _latin1 0xE9))), CHECK (a <> _latin1 0xFF))",
+     {"INSERT INTO literals (id,a) VALUES (1,'x'),(2,NULL)", "INSERT INTO literals (id,a) VALUES (11,X'E9')",
+      "INSERT INTO literals (id,a) VALUES (21,'y'); UPDATE literals SET a=X'C9' WHERE id=1"}},
     {ON_MARIADB,
      "exchanged", /* values of a key by hidden hash change places */
      "CREATE TABLE exchanged (id INT PRIMARY KEY, v BLOB UNIQUE)",

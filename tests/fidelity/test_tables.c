@@ -421,8 +421,10 @@ START_TEST(tables__that_the_other_family_lacks_are_refused_by_name)
                       "CREATE TABLE loose (id INT PRIMARY KEY) ENGINE=Aria;"
                       "CREATE TABLE loose2 (id INT PRIMARY KEY) ENGINE=MyISAM;"
                       "CREATE TABLE versioned (id INT PRIMARY KEY) WITH SYSTEM VERSIONING;"
-                      "CREATE TABLE hashed (id INT PRIMARY KEY, b BLOB, UNIQUE (b))");
+                      "CREATE TABLE hashed (id INT PRIMARY KEY, b BLOB, UNIQUE (b));"
+                      "CREATE TABLE faces (id INT PRIMARY KEY, d VARCHAR(9) CHARACTER SET utf8mb4 DEFAULT 'a\\'😀')");
     report = refusal(mariadb[0], mysql[1], "ma_nope", NULL);
+    says(report, "ma_nope.faces", "a '?' in its default");
     says(report, "ma_nope.addresses", "MySQL has no such type");
     says(report, "utf8mb4_unicode_nopad_ci", "ma_nope.nopad.s");
     says(report, "no engine Aria", "ma_nope.loose");
@@ -438,6 +440,8 @@ START_TEST(tables__that_the_other_family_lacks_are_refused_by_name)
                     "CREATE TABLE nine (id INT PRIMARY KEY, s VARCHAR(9) COLLATE utf8mb4_0900_as_ci);"
                     "CREATE TABLE gb (id INT PRIMARY KEY, s VARCHAR(9) CHARACTER SET gb18030);"
                     "CREATE TABLE functional (id INT PRIMARY KEY, s VARCHAR(9), UNIQUE ((LOWER(s))));"
+                    "CREATE TABLE faces (id INT PRIMARY KEY, e ENUM('x','😀'));"
+                    "CREATE TABLE swedish (id INT PRIMARY KEY, v VARCHAR(9) AS (CONCAT(_latin1 0xE5, id)) VIRTUAL);"
                     "CREATE TABLE relaxed (id INT PRIMARY KEY, n INT, CHECK (n > 0) NOT ENFORCED);"
                     "CREATE TABLE keyless (n INT, UNIQUE (n))");
     report = refusal(mysql[0], mariadb[1], "my_nope", NULL);
@@ -446,6 +450,8 @@ START_TEST(tables__that_the_other_family_lacks_are_refused_by_name)
     says(report, "gb18030", "my_nope.gb");
     says(report, "my_nope.functional", "keys over expressions");
     says(report, "my_nope.relaxed", "NOT ENFORCED");
+    says(report, "my_nope.faces", "a '?' in its members");
+    says(report, "my_nope.swedish", "_latin1");
     says(report, "my_nope.keyless", "--lock-keyless-tables");
     ck_assert_int_eq(
         h_number(mariadb[1], "SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name='my_nope'"), 0);
@@ -643,6 +649,75 @@ START_TEST(tables__rows_that_would_meet_in_a_unique_key_stop_the_run_by_name)
 }
 END_TEST
 
+/* The stream meets rows that are copied already, in the middle of the copy, when counts of rows prove nothing by themselves. */
+static const struct {
+    bool mapped; /* to the other family; else a unique key over what a session's time zone decides */
+    const char *stream;
+} meeting[] = {
+    {true, "INSERT INTO t VALUES ('a ','q',9)"},
+    {true, "INSERT INTO t VALUES ('c','a ',9)"},
+    {true, "UPDATE t SET k='a ' WHERE k='b'"},
+    {true, "UPDATE t SET u='a ' WHERE k='b'"},
+    {true, "UPDATE t SET u='zz ' WHERE k='zz1'"}, /* that is not copied yet, and takes the place of one that is */
+    {false, "SET time_zone='-11:00'; INSERT INTO t (id,at) VALUES (40000,'2019-12-31 13:05:00')"},
+};
+enum { MEETING = sizeof meeting / sizeof meeting[0] };
+
+static void fill_meeting(const char *db, bool mapped)
+{
+    static const char numbers[] =
+        "(WITH RECURSIVE n AS (SELECT 1 i UNION ALL SELECT i+1 FROM n WHERE i<900) SELECT i FROM n) q";
+
+    f_database(mysql[0], db);
+    if (mapped)
+        h_sql(mysql[0],
+              "CREATE TABLE t (k VARCHAR(20) PRIMARY KEY, u VARCHAR(20), v INT, UNIQUE (u)) COLLATE utf8mb4_0900_ai_ci;"
+              "INSERT INTO t VALUES ('a','a',1),('b','b',2),('bz','zz',3),('zz1','x',4);"
+              "INSERT INTO t SELECT CONCAT('k',LPAD(i,6,'0')), CONCAT('u',i), i FROM %s",
+              numbers);
+    else
+        h_sql(
+            mysql[0],
+            "CREATE TABLE t (id INT PRIMARY KEY, at TIMESTAMP, g VARCHAR(30) AS (CAST(at AS CHAR)) VIRTUAL, UNIQUE (g));"
+            "SET time_zone='+00:00'; INSERT INTO t (id,at) SELECT i, '2020-01-01' + INTERVAL i MINUTE FROM %s;"
+            "SET time_zone=DEFAULT",
+            numbers);
+}
+
+static void meet_while_copying(unsigned i, h_server *to)
+{
+    char *db = h_format("streams%u", i), *dir = h_path("checkpoints"), *log;
+    char *conf =
+        h_config(mysql[0], to, db,
+                 meeting[i].mapped ? "{\"MapCollation\": {\"utf8mb4_0900_ai_ci\": \"utf8mb4_general_ci\"}}" : NULL);
+    h_run *run;
+
+    fill_meeting(db, meeting[i].mapped);
+    run = h_start("--checkpoint-dir", dir, "--job", db, "--chunk-rows", "1", "--readers", "1", "--copy-writers", "1",
+                  conf);
+    while (!run->ended && (h_sql_try(to, NULL, "SELECT 1 FROM %s.t LIMIT 0", db) != 0 ||
+                           h_number(to, "SELECT COUNT(*) FROM %s.t", db) < 10))
+        h_sleep(0.01);
+    f_use(mysql[0], db);
+    h_sql(mysql[0], "%s", meeting[i].stream);
+    f_ends(run, 4, LONG);
+    log = h_stderr(run);
+    ck_assert_msg(strstr(log, "stage streaming") == NULL, "the copy was over before");
+    says(log, "transaction", "unique key that the source tells apart");
+    free(log);
+    h_run_free(run);
+    free(conf);
+    free(dir);
+    free(db);
+}
+
+START_TEST(tables__the_stream_takes_no_rows_place_while_they_are_copied)
+{
+    for (unsigned i = 0; i < MEETING; i++)
+        meet_while_copying(i, meeting[i].mapped ? mariadb[1] : mysql[1]);
+}
+END_TEST
+
 /* FLUSH: servers compute with what a table's first user had. */
 static const char of_another_session[] = "SET SESSION div_precision_increment=12; FLUSH TABLES t;"
                                          "INSERT INTO t (id) VALUES (7),(8);"
@@ -704,6 +779,7 @@ static Suite *suite(void)
     tcase_add_test(t, tables__that_exist_and_differ_are_refused_by_column);
     tcase_add_test(t, tables__a_collation_is_mapped);
     tcase_add_test(t, tables__rows_that_would_meet_in_a_unique_key_stop_the_run_by_name);
+    tcase_add_test(t, tables__the_stream_takes_no_rows_place_while_they_are_copied);
     tcase_add_test(t, tables__generated_values_of_another_session_stop_the_run_by_name);
     tcase_add_test(t, tables__arrive_exactly_both_ways);
     suite_add_tcase(s, t);
