@@ -7,6 +7,7 @@
 
 #include "check_parts.h"
 #include "databases.h"
+#include "facts.h"
 #include "gfreplica/target.h"
 
 /* ---- what we can't move ---- */
@@ -492,6 +493,31 @@ static bool check_alike(gf_check *c, const gf_table *t, gf_error *err)
     return ok || is_denied(c->target);
 }
 
+struct unlike {
+    gf_check *check;
+    const gf_table *table;
+};
+
+static void on_fact(void *ctx, const char *what, const char *name, gf_fact_difference how)
+{
+    const struct unlike *u = ctx;
+    static const char *const is[] = {[GF_FACT_LACKING] = "is not there",
+                                     [GF_FACT_DIFFERENT] = "is another one",
+                                     [GF_FACT_FURTHER] = "is not the source's"};
+
+    gf_check_warning(u->check, "target: %s.%s is there already, and its %s `%s` %s: it stays as it is",
+                     u->table->target_db, u->table->target_name, what, name, is[how]);
+}
+
+/* What decides over no row that is moved. */
+static bool tell_unlike(gf_check *c, const gf_table *t, gf_error *err)
+{
+    const gf_facts_servers servers = {c->source, c->target, c->source_info, c->target_info};
+    struct unlike u = {c, t};
+
+    return gf_facts_compare(&servers, t, GF_FACTS_BUT_KEYS, on_fact, &u, err) || is_denied(c->target);
+}
+
 static bool check_existing(gf_check *c, const gf_table *t, const char *kind, gf_check_names *full, gf_error *err)
 {
     bool rows;
@@ -501,7 +527,7 @@ static bool check_existing(gf_check *c, const gf_table *t, const char *kind, gf_
                          t->target_name, kind, t->label);
         return true;
     }
-    if (!check_alike(c, t, err))
+    if (!check_alike(c, t, err) || !tell_unlike(c, t, err))
         return false;
     if (c->config->allow_existing)
         return true;

@@ -83,8 +83,9 @@ static bool facts_agree(gf_job *j, const gf_table *t, gf_facts_scope scope, gf_e
     static const char *const how[] = {[GF_FACT_LACKING] = "is not there on the target",
                                       [GF_FACT_DIFFERENT] = "is another one on the target",
                                       [GF_FACT_FURTHER] = "is there on the target alone"};
+    const gf_facts_servers servers = gf_facts_servers_of(j);
     struct finding f = {.db = t->db, .name = t->name};
-    bool ok = gf_facts_compare(j, t->db, t->name, t->target_db, t->target_name, scope, on_difference, &f, err);
+    bool ok = gf_facts_compare(&servers, t, scope, on_difference, &f, err);
 
     if (ok && f.of != NULL)
         ok = gf_fail(err, GF_ERR_DATA,

@@ -88,6 +88,8 @@ static void key_columns(gf_buf *sql, const struct pair *p)
 static bool ask_keys(gf_buf *sql, const struct pair *p, const gf_server_info *server, const char *db, const char *name)
 {
     (void)server;
+    if (p->scope == GF_FACTS_BUT_KEYS)
+        return false;
     key_columns(sql, p);
     gf_buf_str(sql, " FROM information_schema.statistics");
     where_table(sql, "table_schema", db, "table_name", name);
@@ -103,7 +105,7 @@ static bool ask_defaults(gf_buf *sql, const struct pair *p, const gf_server_info
                          const char *name)
 {
     (void)server;
-    if (p->scope != GF_FACTS_ALL || !p->same_version)
+    if (p->scope < GF_FACTS_BUT_KEYS || !p->same_version)
         return false;
     gf_buf_str(sql, "SELECT column_name, column_default, extra FROM information_schema.columns");
     where_table(sql, "table_schema", db, "table_name", name);
@@ -114,7 +116,7 @@ static bool ask_defaults(gf_buf *sql, const struct pair *p, const gf_server_info
 static bool ask_checks(gf_buf *sql, const struct pair *p, const gf_server_info *server, const char *db,
                        const char *name)
 {
-    if (p->scope != GF_FACTS_ALL || !p->same_version ||
+    if (p->scope < GF_FACTS_BUT_KEYS || !p->same_version ||
         server->version < (server->flavor == GF_FLAVOR_MYSQL ? MYSQL_CHECKS : MARIADB_CHECK_LEVEL))
         return false;
     if (server->flavor == GF_FLAVOR_MARIADB) {
@@ -212,10 +214,10 @@ static void compare(const char *what, const struct facts *source, const struct f
     }
 }
 
-bool gf_facts_compare(gf_job *j, const char *db, const char *name, const char *target_db, const char *target_name,
-                      gf_facts_scope scope, gf_fact_fn *fn, void *ctx, gf_error *err)
+bool gf_facts_compare(const gf_facts_servers *servers, const gf_table *t, gf_facts_scope scope, gf_fact_fn *fn,
+                      void *ctx, gf_error *err)
 {
-    const gf_server_info *source = &j->source_info, *target = &j->target_info;
+    const gf_server_info *source = servers->source_info, *target = servers->target_info;
     const struct pair p = {.source = source,
                            .target = target,
                            .same_family = source->flavor == target->flavor,
@@ -229,10 +231,11 @@ bool gf_facts_compare(gf_job *j, const char *db, const char *name, const char *t
 
         gf_buf_reset(&there);
         gf_buf_reset(&here);
-        if (!kinds[i].ask(&there, &p, source, db, name) || !kinds[i].ask(&here, &p, target, target_db, target_name))
+        if (!kinds[i].ask(&there, &p, source, t->db, t->name) ||
+            !kinds[i].ask(&here, &p, target, t->target_db, t->target_name))
             continue;
-        ok = read_facts(&of_source, j->source, "read a table's definition on the source", &there, err) &&
-             read_facts(&of_target, j->target, "read a table's definition on the target", &here, err);
+        ok = read_facts(&of_source, servers->source, "read a table's definition on the source", &there, err) &&
+             read_facts(&of_target, servers->target, "read a table's definition on the target", &here, err);
         if (ok)
             compare(kinds[i].what, &of_source, &of_target, fn, ctx);
         free_facts(&of_source);

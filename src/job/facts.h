@@ -13,17 +13,27 @@
 #include "internal.h"
 
 /* PLAIN_KEYS: those that are built after the rows. OTHER_KEYS: all but unique ones; of servers of two families, which have
-   other kinds each, the plain ones. ALL: keys of any kind, defaults, CHECK constraints; for servers of one family. */
-typedef enum { GF_FACTS_PLAIN_KEYS, GF_FACTS_OTHER_KEYS, GF_FACTS_ALL } gf_facts_scope;
+   other kinds each, the plain ones. BUT_KEYS: defaults and CHECK constraints. ALL: these and keys of any kind; for servers of one family. */
+typedef enum { GF_FACTS_PLAIN_KEYS, GF_FACTS_OTHER_KEYS, GF_FACTS_BUT_KEYS, GF_FACTS_ALL } gf_facts_scope;
+
+/* Borrowed. */
+typedef struct {
+    MYSQL *source, *target;
+    const gf_server_info *source_info, *target_info;
+} gf_facts_servers;
+
+static inline gf_facts_servers gf_facts_servers_of(const gf_job *j)
+{
+    return (gf_facts_servers){j->source, j->target, &j->source_info, &j->target_info};
+}
 
 typedef enum { GF_FACT_LACKING, GF_FACT_DIFFERENT, GF_FACT_FURTHER } gf_fact_difference; /* on the target */
 
 /* `what` is "key", "default of column" or "CHECK constraint"; static. `name` is borrowed. */
 typedef void gf_fact_fn(void *ctx, const char *what, const char *name, gf_fact_difference how);
 
-/* Calls fn for each difference between the source's db.name and the target's target_db.target_name. */
-GF_MUST_CHECK bool gf_facts_compare(gf_job *j, const char *db, const char *name, const char *target_db,
-                                    const char *target_name, gf_facts_scope scope, gf_fact_fn *fn, void *ctx,
-                                    gf_error *err);
+/* Calls fn for each difference between the source's and the target's table. */
+GF_MUST_CHECK bool gf_facts_compare(const gf_facts_servers *servers, const gf_table *t, gf_facts_scope scope,
+                                    gf_fact_fn *fn, void *ctx, gf_error *err);
 
 #endif

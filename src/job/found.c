@@ -70,11 +70,11 @@ static void count_lacking(void *ctx, const char *what, const char *name, gf_fact
 /* How many can follow the rows; 0 unless all plain ones can. */
 static bool count_later(unsigned *count, gf_job *j, const gf_table *t, gf_error *err)
 {
+    const gf_facts_servers servers = gf_facts_servers_of(j);
     unsigned plain = 0;
 
     *count = 0;
-    if (!gf_facts_compare(j, t->db, t->name, t->target_db, t->target_name, GF_FACTS_PLAIN_KEYS, count_lacking, &plain,
-                          err) ||
+    if (!gf_facts_compare(&servers, t, GF_FACTS_PLAIN_KEYS, count_lacking, &plain, err) ||
         (plain > 0 && !gf_deferral_missing(count, j->target, j->deferral, t, err)))
         return false;
     if (*count != plain)
@@ -100,10 +100,10 @@ static bool decide(bool *later, gf_job *j, const gf_found *f, const gf_table *t,
 
 static bool look(bool *later, gf_job *j, const gf_found *f, const gf_table *t, gf_error *err)
 {
+    const gf_facts_servers servers = gf_facts_servers_of(j);
     struct lacks l = {0};
-    bool ok = gf_facts_compare(j, t->db, t->name, t->target_db, t->target_name, GF_FACTS_OTHER_KEYS, on_difference, &l,
-                               err) &&
-              decide(later, j, f, t, &l, err);
+    bool ok =
+        gf_facts_compare(&servers, t, GF_FACTS_OTHER_KEYS, on_difference, &l, err) && decide(later, j, f, t, &l, err);
 
     gf_buf_free(&l.lacking);
     gf_buf_free(&l.different);

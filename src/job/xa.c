@@ -2,15 +2,15 @@
 /*
  * xa.c - a list, and changes as bytes.
  *
- * Block: wild u8, claims u32, claim u64 each, changes u32, then per change op u8, relaxed u8 and six byte strings
- * (length u32 LE): db, table, before key, after key, WHERE, tuple. A table that XA has prepared changes of can't be
+ * Block: flags u8, claims u32, claim u64 each, changes u32, then per change op u8, relaxed u8 and byte strings
+ * (length u32 LE): db, table, before key, after key, WHERE, tuple, and with HAS_COMPUTED what the target computes. A table that XA has prepared changes of can't be
  * altered before they are decided, so names are enough.
  */
 #include "xa.h"
 
 #include <stdlib.h>
 
-enum { LIMIT = 64 << 20 };
+enum { LIMIT = 64 << 20, WILD = 1, HAS_COMPUTED = 2 };
 
 static gf_slice bytes_of(const gf_buf *b)
 {
@@ -91,13 +91,14 @@ static void pack_change(gf_buf *out, const gf_change *c)
     pack_bytes(out, c->after_key);
     pack_bytes(out, c->before_where);
     pack_bytes(out, c->tuple);
+    pack_bytes(out, c->computed);
 }
 
 bool gf_xa_keep(gf_xa_store *s, gf_slice xid, const gf_batch *b, size_t change, size_t claim, gf_error *err)
 {
     gf_buf block = {0};
 
-    gf_buf_byte(&block, b->wild);
+    gf_buf_byte(&block, HAS_COMPUTED | (b->wild ? WILD : 0));
     gf_buf_u32(&block, (uint32_t)(b->claim_count - claim));
     for (size_t i = claim; i < b->claim_count; i++)
         gf_buf_u64(&block, b->claims[i]);
@@ -118,7 +119,7 @@ static gf_slice unpack_bytes(gf_arena *arena, gf_cursor *in)
     return s.len == 0 ? (gf_slice){NULL, 0} : gf_arena_copy(arena, s.data, s.len);
 }
 
-static bool unpack_change(gf_batch *b, gf_cursor *in, gf_catalog *catalog, gf_error *err)
+static bool unpack_change(gf_batch *b, gf_cursor *in, unsigned flags, gf_catalog *catalog, gf_error *err)
 {
     gf_op op = (gf_op)gf_cursor_u8(in);
     bool relaxed = gf_cursor_u8(in) != 0;
@@ -139,6 +140,8 @@ static bool unpack_change(gf_batch *b, gf_cursor *in, gf_catalog *catalog, gf_er
     c->after_key = unpack_bytes(&b->arena, in);
     c->before_where = unpack_bytes(&b->arena, in);
     c->tuple = unpack_bytes(&b->arena, in);
+    if ((flags & HAS_COMPUTED) != 0)
+        c->computed = unpack_bytes(&b->arena, in);
     return !in->bad || gf_fail(err, GF_ERR_DATA, "a prepared XA transaction's changes are cut short");
 }
 
@@ -147,16 +150,17 @@ bool gf_xa_unpack(gf_batch *b, gf_slice block, gf_catalog *catalog, gf_error *er
     gf_cursor in = gf_cursor_of(block.data, block.len);
     size_t first = b->claim_count, change = b->count;
     bool ok = true;
+    unsigned flags = gf_cursor_u8(&in);
     uint32_t n;
 
-    b->wild = gf_cursor_u8(&in) != 0 || b->wild;
+    b->wild = (flags & WILD) != 0 || b->wild;
     for (n = gf_cursor_u32(&in); n > 0 && !in.bad; n--) {
         uint64_t claim = gf_cursor_u64(&in);
 
         gf_batch_claim(b, &claim, 1);
     }
     for (n = gf_cursor_u32(&in); ok && n > 0; n--)
-        ok = unpack_change(b, &in, catalog, err);
+        ok = unpack_change(b, &in, flags, catalog, err);
     for (; change < b->count; change++) { /* whose they are is not kept: all are everybody's */
         b->changes[change].claims_from = first;
         b->changes[change].claims_to = b->claim_count;

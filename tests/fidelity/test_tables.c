@@ -573,15 +573,18 @@ START_TEST(tables__that_exist_and_differ_are_refused_by_column)
 {
     static const struct {
         const char *source, *target, *why;
+        bool taken; /* as it is, with a warning */
     } cases[] = {
-        {"e ENUM('a','b')", "e ENUM('b','a')", "column `e`"},
-        {"e SET('a','b')", "e SET('a','b','c')", "column `e`"},
-        {"e VARCHAR(9) CHARACTER SET latin1", "e VARCHAR(9) CHARACTER SET cp1251", "column `e`"},
-        {"e VARCHAR(9)", "e VARCHAR(8)", "column `e`"},
-        {"e INT UNSIGNED", "e INT", "column `e`"},
-        {"e DATETIME(6)", "e DATETIME(3)", "column `e`"},
-        {"e DECIMAL(10,3)", "e DECIMAL(10,2)", "column `e`"},
-        {"e INT, UNIQUE (e)", "e INT", "unique key"},
+        {"e INT DEFAULT 1", "e INT DEFAULT 2", "its default of column `e` is another one", true},
+        {"e INT", "e INT, CONSTRAINT small CHECK (e < 5)", "its CHECK constraint `small` is not the source's", true},
+        {"e ENUM('a','b')", "e ENUM('b','a')", "column `e`", false},
+        {"e SET('a','b')", "e SET('a','b','c')", "column `e`", false},
+        {"e VARCHAR(9) CHARACTER SET latin1", "e VARCHAR(9) CHARACTER SET cp1251", "column `e`", false},
+        {"e VARCHAR(9)", "e VARCHAR(8)", "column `e`", false},
+        {"e INT UNSIGNED", "e INT", "column `e`", false},
+        {"e DATETIME(6)", "e DATETIME(3)", "column `e`", false},
+        {"e DECIMAL(10,3)", "e DECIMAL(10,2)", "column `e`", false},
+        {"e INT, UNIQUE (e)", "e INT", "unique key", false},
     };
     h_server *source[] = {mysql[0], mariadb[0]}, *target[] = {mysql[1], mariadb[1]};
 
@@ -593,7 +596,8 @@ START_TEST(tables__that_exist_and_differ_are_refused_by_column)
         h_sql(source[s], "CREATE TABLE t (id INT PRIMARY KEY, %s)", cases[i].source);
         f_database(target[s], db);
         h_sql(target[s], "CREATE TABLE t (id INT PRIMARY KEY, %s)", cases[i].target);
-        stops_with(source[s], target[s], db, "{\"AutomaticCutover\": true}", 2, "is not like the source", cases[i].why);
+        stops_with(source[s], target[s], db, "{\"AutomaticCutover\": true}", cases[i].taken ? 0 : 2,
+                   cases[i].taken ? "is there already" : "is not like the source", cases[i].why);
         free(db);
     }
 }
@@ -723,14 +727,19 @@ static const char of_another_session[] = "SET SESSION div_precision_increment=12
                                          "INSERT INTO t (id) VALUES (7),(8);"
                                          "SET SESSION div_precision_increment=4";
 
+/* The same in a transaction that is kept from its PREPARE to its COMMIT. */
+static const char of_another_xa[] = "SET SESSION div_precision_increment=12; FLUSH TABLES t; XA START 'x';"
+                                    "INSERT INTO t (id) VALUES (7); XA END 'x'; XA PREPARE 'x'; XA COMMIT 'x';"
+                                    "SET SESSION div_precision_increment=4";
+
 /* While it streams. */
-static void computed_otherwise_later(const char *db)
+static void computed_otherwise_later(const char *db, const char *sql)
 {
     char *conf = h_config(mysql[0], mysql[1], db, NULL), *dir = h_path("checkpoints"), *log;
     h_run *run = h_start("--checkpoint-dir", dir, "--job", db, conf);
 
     ck_assert(h_wait_log(run, "stage streaming", LONG));
-    h_sql(mysql[0], "%s", of_another_session);
+    h_sql(mysql[0], "%s", sql);
     f_ends(run, 4, LONG);
     log = h_stderr(run);
     says(log, ".t (id=7): the target computes another value", "VIRTUAL");
@@ -746,6 +755,9 @@ START_TEST(tables__generated_values_of_another_session_stop_the_run_by_name)
 {
     h_server *source[] = {mysql[0], mariadb[0]}, *target[] = {mysql[1], mariadb[1]};
 
+    f_database(mysql[0], "computes_xa");
+    h_sql(mysql[0], "CREATE TABLE t (id INT PRIMARY KEY, g VARCHAR(60) AS (id / 7) STORED)");
+    computed_otherwise_later("computes_xa", of_another_xa);
     for (int i = 0; i < 4; i++) {
         char *db = h_format("computes%d", i);
         char *extra = h_format("{\"AutomaticCutover\": true, \"CopyMethod\": \"%s\"}", i / 2 == 0 ? "load" : "insert");
@@ -756,7 +768,7 @@ START_TEST(tables__generated_values_of_another_session_stop_the_run_by_name)
               " (id / 7) STORED); INSERT INTO t (id) VALUES (1),(2)",
               i == 0 ? 4 : 12);
         if (i == 0)
-            computed_otherwise_later(db);
+            computed_otherwise_later(db, of_another_session);
         stops_with(source[i % 2], target[i % 2], db, extra, 4, i == 0 ? ".t (id=7)" : ".t (id=1)",
                    "the target computes another value");
         h_sql(source[i % 2], "SET SESSION div_precision_increment=4");
