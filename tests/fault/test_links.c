@@ -175,12 +175,13 @@ static const struct fault {
 };
 enum { FAULTS = sizeof faults / sizeof faults[0], EVERY_DAY = FAULTS - 12, SOON = 30 /* seconds */ };
 
-static cell begin(const char *family, const char *name, cell_stage stage)
+/* faults_copying: so many come while rows are copied. */
+static cell begin(const char *family, const char *name, cell_stage stage, unsigned faults_copying)
 {
     char *db = h_format("%s_%s_%s", family, name, cell_stages[stage]);
     cell c = {.source = source, .target = target, .to_source = to_source, .to_target = to_target};
 
-    c.rows = stage == COPYING ? 3000 : 1000;
+    c.rows = stage == COPYING ? 2000 + 1000 * faults_copying : 1000;
     cell_begin(&c, db, stage);
     free(db);
     return c;
@@ -213,7 +214,7 @@ static void a_job_each(const char *family, cell_stage stage, unsigned first, uns
 
         if (!makes_sense(&faults[i], stage) || !is_wanted_fault(faults[i].name))
             continue;
-        c = begin(family, faults[i].name, stage);
+        c = begin(family, faults[i].name, stage, 1);
         happen(&c, &faults[i], stage);
         cell_cut_over(&c);
         cell_free(&c);
@@ -223,7 +224,7 @@ static void a_job_each(const char *family, cell_stage stage, unsigned first, uns
 /* Both families together: each fault while rows are copied and while it streams, and the most at one more stage. */
 static void one_job_for_all(unsigned family)
 {
-    cell c = begin(families[family], "all", COPYING);
+    cell c = begin(families[family], "all", COPYING, EVERY_DAY / 2);
 
     for (unsigned i = family; i < EVERY_DAY; i += 2)
         happen(&c, &faults[i], COPYING);
@@ -290,7 +291,7 @@ static void stop_in_two_seconds(cell *c)
 static void hang_and_stop(const char *family, const struct hang *h, double later)
 {
     char *name = h_format("%s_%.0f", h->name, 10 * later);
-    cell c = begin(family, name, STREAMING);
+    cell c = begin(family, name, STREAMING, 0);
 
     free(name);
     if (h->at_start)

@@ -245,12 +245,13 @@ static const struct fault {
 };
 enum { FAULTS = sizeof faults / sizeof faults[0] };
 
-static void begin(cell *c, const char *family, const char *name, cell_stage stage)
+/* faults_copying: so many come while rows are copied. */
+static void begin(cell *c, const char *family, const char *name, cell_stage stage, unsigned faults_copying)
 {
     char *db = h_format("%s_%s_%s", family, name, cell_stages[stage]);
 
     *c = (cell){.source = source, .target = target, .user = "mover"};
-    c->rows = stage == COPYING ? 3000 : 800;
+    c->rows = stage == COPYING ? 2000 + 1000 * faults_copying : 800;
     cell_begin(c, db, stage);
     free(db);
 }
@@ -281,7 +282,7 @@ static void a_job_each(const char *family, cell_stage stage, unsigned first, uns
 
         if (!makes_sense(&faults[i], stage) || !is_wanted_fault(faults[i].name))
             continue;
-        begin(&c, family, faults[i].name, stage);
+        begin(&c, family, faults[i].name, stage, 1);
         h_sleep(0.3);
         happen(&c, &faults[i], stage);
         cell_cut_over(&c);
@@ -294,7 +295,7 @@ static void one_job_for_all(const char *family)
 {
     cell c;
 
-    begin(&c, family, "all", COPYING);
+    begin(&c, family, "all", COPYING, FAULTS / 2);
     for (unsigned i = 0; i < FAULTS; i += 2)
         happen(&c, &faults[i], COPYING);
     for (unsigned i = 1; i < FAULTS; i += 2)
@@ -402,7 +403,7 @@ START_TEST(servers__what_is_done_outlives_the_target)
 
     start_servers(families[_i]);
     for (int i = 0; i < 2; i++) {
-        begin(&c, families[_i], "done", STREAMING);
+        begin(&c, families[_i], "done", STREAMING, 0);
         cell_stop_load(&c);
         cell_command(&c, "cutover");
         cell_expect_exit(&c, 0, FOREVER);
