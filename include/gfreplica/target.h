@@ -108,12 +108,17 @@ void gf_marker_objects_free(gf_marker_object *objects, size_t count);
    which the marker's position must have passed, are forgotten. */
 GF_MUST_CHECK bool gf_marker_source(gf_marker *m, MYSQL *target, const char *source_identity, bool same_binlog,
                                     gf_error *err);
-/* Tables of the engine MEMORY are empty after a restart of the target's, and nothing of the marker that is on disk tells.
-   *lost: the row that was noted in a table of that engine is gone, or none was ever noted. */
+/*
+ * Tables of the engine MEMORY are empty after a restart of the target's, and nothing of the marker that is on disk tells.
+ * open makes a table of that engine beside the marker; a row that is noted there is lost with theirs, or was forgotten.
+ * restart empties a table (but for rows that were there before, allow_existing) and has all of it copied again, if we are
+ * still the job's instance (R3); note comes after that, before a row.
+ */
+GF_MUST_CHECK bool gf_marker_memory_open(const gf_marker *m, MYSQL *target, gf_error *err);
 GF_MUST_CHECK bool gf_marker_memory_lost(bool *lost, const gf_marker *m, MYSQL *target, gf_error *err);
-/* Empties the table and has all of it copied again, if we are still the job's instance (R3); then note, before a row. */
 GF_MUST_CHECK bool gf_marker_memory_restart(gf_marker *m, MYSQL *target, const gf_table *t, gf_error *err);
 GF_MUST_CHECK bool gf_marker_memory_note(const gf_marker *m, MYSQL *target, gf_error *err);
+GF_MUST_CHECK bool gf_marker_memory_forget(const gf_marker *m, MYSQL *target, gf_error *err);
 /* Rule K: away with what an interrupted copy has left in a keyless table, if we are still the job's instance (R3). */
 GF_MUST_CHECK bool gf_marker_empty_table(gf_marker *m, MYSQL *target, const gf_table *t, gf_error *err);
 /* Remove the job's rows (a finished or abandoned job). */

@@ -11,6 +11,7 @@
 
 #include "definitions.h"
 #include "gfreplica/log.h"
+#include "in_memory.h"
 #include "internal.h"
 #include "objects.h"
 #include "sequences.h"
@@ -308,7 +309,8 @@ static bool finish_objects(gf_job *j, gf_error *err)
 /* After the last change. Every step may be repeated by a resumed run. */
 bool gf_cutover_finish(gf_job *j, gf_error *err)
 {
-    if (!gf_hidden_ddl_none(j, err) || !gf_definitions_agree(j, err) || !raise_counters(j, err) ||
+    if (!gf_hidden_ddl_none(j, err) || !gf_memory_counts(j, err) || !gf_definitions_agree(j, err) ||
+        !raise_counters(j, err) ||
         !gf_sequences_raise(j->source, j->target, &j->source_info, &j->target_info, j->config, err) ||
         !finish_objects(j, err))
         return false;

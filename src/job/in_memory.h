@@ -2,16 +2,22 @@
 /*
  * in_memory.h - tables of the engine MEMORY, which a restart of their server empties.
  *
- * Threads: the main thread's alone, at the start of an attempt: a restart ends all connections.
+ * Threads: the main thread's alone, but for is_emptied, which belongs to whoever has the catalog.
  */
 #ifndef GFREPLICA_JOB_IN_MEMORY_H
 #define GFREPLICA_JOB_IN_MEMORY_H
 
+#include "gfreplica/decoder.h"
 #include "internal.h"
 
-/* A server that has emptied such a table writes TRUNCATE TABLE to its binlog when somebody opens it for the first time: we
-   do. RETRY or CONFIG error of the source's. */
-GF_MUST_CHECK bool gf_memory_open_all(gf_job *j, gf_error *err);
+/* Is it the statement that a restarted source logs when such a table is opened for the first time? */
+bool gf_memory_is_emptied(gf_catalog *c, const gf_statement *s);
+/* False, with what to do now that the source's are empty: RETRY, and the next attempt copies them again; DATA where that
+   can't be. Once everything before the emptying is applied. */
+GF_MUST_CHECK bool gf_memory_again(gf_job *j, gf_error *err);
+/* At the cutover's end position: as many rows on both sides? It need not have been logged. Else as memory_again, once. */
+GF_MUST_CHECK bool gf_memory_counts(gf_job *j, gf_error *err);
+
 /* A job that begins: what it is going to write there is not lost yet. */
 GF_MUST_CHECK bool gf_memory_begin(gf_job *j, gf_error *err);
 /* A job that goes on: where the target has lost them they are copied again, in the marker and in *m. */

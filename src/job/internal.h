@@ -61,6 +61,7 @@ struct gf_job {
     bool resumed;           /* loaded is there */
     bool plan_ready;        /* catalog and plan are whole: the state may be saved */
     bool had_attempt;       /* this process has started the pipeline before */
+    bool memory_counted;    /* tables of the engine MEMORY were found unlike at the cutover, and are copied again */
     bool begun;             /* the target has our start position: from here on the marker decides */
     gf_buf left_out;        /* objects that are not moved, for the summary */
     gf_position start;      /* where the current attempt's stream starts */
@@ -83,6 +84,7 @@ struct gf_job {
 
     pthread_mutex_t lock;    /* guards all below */
     pthread_cond_t changed;  /* something in state or the requests has changed */
+    gf_position emptied_at;  /* where the source has emptied its tables of the engine MEMORY; no file: nowhere */
     bool cutover_kept;       /* the last checkpoint has cutover_requested */
     gf_state state;          /* without tables: those are made from catalog and plan (progress.c) */
     uint64_t last_commit_us; /* commit time on the source of the last transaction applied */

@@ -44,6 +44,7 @@ void gf_job_free(gf_job *j)
     gf_state_free(&j->loaded);
     gf_position_free(&j->start);
     gf_position_free(&j->first);
+    gf_position_free(&j->emptied_at);
     gf_buf_free(&j->left_out);
     free(j->snapshots);
     gf_buf_free(&j->pending_ddl);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "gfreplica/log.h"
+#include "in_memory.h"
 #include "internal.h"
 
 enum { WATCH_MS = 50 };
@@ -198,6 +199,15 @@ static void make_barrier(struct pipeline *p)
         p->barrier = gf_barrier_new(&opt);
 }
 
+static void on_emptied(void *ctx, const gf_position *end)
+{
+    struct pipeline *p = ctx;
+
+    pthread_mutex_lock(&p->job->lock);
+    gf_position_copy(&p->job->emptied_at, end);
+    pthread_mutex_unlock(&p->job->lock);
+}
+
 static bool start_stream(struct pipeline *p, gf_error *err)
 {
     gf_job *j = p->job;
@@ -215,6 +225,7 @@ static bool start_stream(struct pipeline *p, gf_error *err)
         .xa_count = j->xa_count,
         .barrier = p->barrier,
         .in_snapshot = in_snapshot,
+        .emptied = on_emptied,
         .ctx = p,
     };
 
@@ -304,6 +315,17 @@ static bool applied(gf_job *j, const gf_position *pos)
     return yes;
 }
 
+static bool memory_is_kept(gf_job *j, gf_error *err)
+{
+    bool lost;
+
+    pthread_mutex_lock(&j->lock);
+    lost = j->emptied_at.file[0] != '\0' && j->state.position.file[0] != '\0' &&
+           gf_position_cmp(&j->state.position, &j->emptied_at) >= 0;
+    pthread_mutex_unlock(&j->lock);
+    return !lost || gf_memory_again(j, err);
+}
+
 /* True when no table lacks an index any more. */
 static bool look_at_indexes(struct pipeline *p)
 {
@@ -350,7 +372,7 @@ static bool watch(struct pipeline *p, gf_error *err)
     bool done = false;
 
     while (!done) {
-        if (gf_stop_wanted(p->job, err) || failed(p, err) || !gf_progress_tick(p, err))
+        if (gf_stop_wanted(p->job, err) || failed(p, err) || !gf_progress_tick(p, err) || !memory_is_kept(p->job, err))
             return false;
         complete_copy(p);
         if (p->copy_complete && !gf_cutover_step(p, &done, err))

@@ -320,7 +320,7 @@ static bool read_schema(gf_job *j, gf_error *err)
    loaded once, an attempt that gets no further than here may be one of several. */
 static bool load_catalog(gf_job *j, gf_error *err)
 {
-    bool have_schema = j->resumed && j->loaded.table_count > 0;
+    bool have_schema = j->resumed && (j->begun || j->loaded.table_count > 0); /* there may be no table any more */
 
     if (j->has_loaded_schema)
         return true;
@@ -780,7 +780,7 @@ static bool resume_job(gf_job *j, gf_marker_content *m, gf_error *err)
     if (changed && !change_source(j, m, elsewhere, err))
         return false;
     j->seq = m->seq;
-    if (!schemas_at(j, m, err) || !gf_memory_resume(j, m, err))
+    if (!schemas_at(j, m, err) || (strcmp(m->stage, "done") != 0 && !gf_memory_resume(j, m, err)))
         return false;
     plan_from_marker(j, m);
     j->xas = m->xas; /* taken */
@@ -902,7 +902,7 @@ bool gf_start_position(gf_job *j, gf_error *err)
     if (gf_stage_now(j) == GF_STAGE_DONE)
         return true;
     j->source_info.gtids = j->source_info.gtids && (j->start.gtids != NULL || j->start.maria.count > 0);
-    if (!gf_receiving_from(j, err) || !plan_rest(j, err) || !look_for_xa(j, err) || !gf_memory_open_all(j, err))
+    if (!gf_receiving_from(j, err) || !plan_rest(j, err) || !look_for_xa(j, err))
         return false;
     pthread_mutex_lock(&j->lock);
     gf_position_copy(&j->state.position, &j->start);

@@ -18,6 +18,7 @@
 #include "builder.h"
 #include "gfreplica/log.h"
 #include "gfreplica/thread.h"
+#include "in_memory.h"
 #include "xa.h"
 
 enum {
@@ -383,6 +384,10 @@ static bool on_statement(void *ctx, const gf_statement *st, bool inside, const g
     gf_stream *s = ctx;
     const gf_stmt_object *o = selected_object(s, st);
 
+    if (!inside && o != NULL && gf_memory_is_emptied(s->opt.catalog, st)) {
+        s->opt.emptied(s->opt.ctx, end);
+        return on_moved(ctx, end, err);
+    }
     if (st->kind == GF_STMT_DML && (o != NULL || !s->opt.config->allow_statements)) /* it may fire triggers */
         return refuse_change(s, st, o, err);
     if (st->kind == GF_STMT_DDL && o != NULL && !inside && s->opt.barrier != NULL)

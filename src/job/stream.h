@@ -33,6 +33,8 @@ typedef struct {
     gf_barrier *barrier; /* NULL: DDL of selected tables stops the run */
     /* Events of this keyless table that start before its snapshot are in it already (rule K). */
     bool (*in_snapshot)(void *ctx, const gf_table *t, const char *file, uint64_t offset);
+    /* The source has emptied tables of the engine MEMORY there (in_memory.h). */
+    void (*emptied)(void *ctx, const gf_position *end);
     void *ctx;
 } gf_stream_options;
 

@@ -754,14 +754,18 @@ bool gf_marker_empty_table(gf_marker *m, MYSQL *target, const gf_table *t, gf_er
 
 /* ---- what lives in the target's memory ---- */
 
+bool gf_marker_memory_open(const gf_marker *m, MYSQL *target, gf_error *err)
+{
+    return gf_server_exec(target, "make the marker's table in memory", err,
+                          "CREATE TABLE IF NOT EXISTS %s.memory (job VARCHAR(64) CHARACTER SET utf8mb4 COLLATE "
+                          "utf8mb4_bin NOT NULL PRIMARY KEY) ENGINE=MEMORY",
+                          m->db_sql);
+}
+
 bool gf_marker_memory_lost(bool *lost, const gf_marker *m, MYSQL *target, gf_error *err)
 {
     char *found = NULL;
-    bool ok = gf_server_exec(target, "make the marker's table in memory", err,
-                             "CREATE TABLE IF NOT EXISTS %s.memory (job VARCHAR(64) CHARACTER SET utf8mb4 COLLATE "
-                             "utf8mb4_bin NOT NULL PRIMARY KEY) ENGINE=MEMORY",
-                             m->db_sql) &&
-              gf_server_scalar(&found, target, "look for the marker's row in memory", err,
+    bool ok = gf_server_scalar(&found, target, "look for the marker's row in memory", err,
                                "SELECT 1 FROM %s.memory WHERE job=%s", m->db_sql, m->job_sql);
 
     *lost = found == NULL;
@@ -786,13 +790,20 @@ static bool restart_ranges(const gf_marker *m, MYSQL *target, const gf_table *t,
 
 bool gf_marker_memory_restart(gf_marker *m, MYSQL *target, const gf_table *t, gf_error *err)
 {
-    return gf_marker_empty_table(m, target, t, err) && gf_server_exec(target, t->label, err, "START TRANSACTION") &&
+    return (m->config->allow_existing || gf_marker_empty_table(m, target, t, err)) &&
+           gf_server_exec(target, t->label, err, "START TRANSACTION") &&
            end_transaction(target, is_ours(m, target, err) && restart_ranges(m, target, t, err), t->label, err);
 }
 
 bool gf_marker_memory_note(const gf_marker *m, MYSQL *target, gf_error *err)
 {
     return gf_server_exec(target, "note what is in memory", err, "REPLACE INTO %s.memory (job) VALUES (%s)", m->db_sql,
+                          m->job_sql);
+}
+
+bool gf_marker_memory_forget(const gf_marker *m, MYSQL *target, gf_error *err)
+{
+    return gf_server_exec(target, "forget what is in memory", err, "DELETE FROM %s.memory WHERE job=%s", m->db_sql,
                           m->job_sql);
 }
 
