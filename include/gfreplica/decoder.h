@@ -107,9 +107,9 @@ typedef struct {
     gf_slice counter;    /* the column that MODIFY or CHANGE gives AUTO_INCREMENT; no data: none */
 } gf_ddl;
 void gf_ddl_read(gf_ddl *out, const gf_statement *s);
-/* Could a word of the statement be this name (utf8)? True also for a name that cannot be compared with its text as it is:
-   one outside ASCII or with quotes in it. */
-bool gf_ddl_mentions(const gf_statement *s, const char *name);
+/* Does it make, change, rename or drop a column or key of this name (utf8)? True also for a name that cannot be compared
+   with the text as it is: one outside ASCII or with quotes in it. */
+bool gf_ddl_concerns(const gf_statement *s, const char *name);
 
 typedef enum { GF_XA_PREPARE, GF_XA_COMMIT, GF_XA_ROLLBACK } gf_xa_kind;
 

@@ -322,7 +322,7 @@ static bool wait_for_stream(reader *r, gf_error *err)
 }
 
 /* True: read again. Whatever the server does not like may come of a definition that is another one by now: an unknown
-   column, or a function of a column that was JSON. Once it is waited for what the stream brings. An index that the server does
+   column, or a function of a column that was JSON. It is waited once for what the stream brings. An index that the server does
    not let us name (MySQL's invisible ones) is left to it. */
 static bool mend_definition(reader *r, const gf_table *t, gf_error *err)
 {

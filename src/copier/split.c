@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "gfreplica/literal.h"
+#include "gfreplica/log.h"
 #include "rows.h"
 
 enum {
@@ -377,6 +378,7 @@ bool gf_plan_split(gf_plan *p, const gf_table *t, MYSQL *source, unsigned range_
         ok = find_cuts(s, err);
     }
     if (!ok && err->native != 0 && err->kind != GF_ERR_RETRY) { /* the copier waits for what the stream tells of it */
+        gf_log_info("%s: one reader alone will copy it", err->text);
         forget_cuts(s);
         ok = true;
     }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "barrier_parts.h"
+#include "gfreplica/log.h"
 #include "gfreplica/state.h"
 
 /* ---- the tables that it names ---- */
@@ -175,17 +176,17 @@ static const gf_touched *where_to(const gf_barrier *b, size_t i)
 static bool concerns_key(const gf_statement *s, const gf_table *t)
 {
     const gf_key *k;
-    bool mentioned = false;
+    bool concerned = false;
 
     if (t->identity < 0)
         return false;
     k = &t->keys[t->identity];
-    for (unsigned i = 0; i < k->part_count && !mentioned; i++) {
+    for (unsigned i = 0; i < k->part_count && !concerned; i++) {
         const gf_column *c = &t->columns[k->parts[i].column];
 
-        mentioned = c->generated != GF_GEN_NONE || gf_ddl_mentions(s, c->name);
+        concerned = c->generated != GF_GEN_NONE || gf_ddl_concerns(s, c->name);
     }
-    return mentioned || gf_ddl_mentions(s, k->name);
+    return concerned || gf_ddl_concerns(s, k->name);
 }
 
 /* A key of the same columns as before may be one of other values: ALTER TABLE can give a column's name to another one, and
@@ -199,7 +200,12 @@ static bool same_values(const gf_barrier *b, const gf_table *old, const gf_table
 
 static bool renew(const gf_barrier *b, const gf_table *old, const gf_table *now)
 {
-    return gf_plan_renew(b->opt.plan, old, now, same_values(b, old, now));
+    bool whole = gf_plan_whole(b->opt.plan, old), kept = gf_plan_renew(b->opt.plan, old, now, same_values(b, old, now));
+
+    if (!kept && !whole)
+        gf_log_warn("%s: its key may hold other values after this change, so it is copied from the beginning",
+                    old->label);
+    return kept;
 }
 
 /* Ranges carry a table's name in the marker, so those of renamed tables are written anew: all away first, since names

@@ -99,11 +99,40 @@ static bool collect_defaults(gf_check *c, gf_check_usages *out, gf_error *err)
     return ok;
 }
 
+static bool is_binary(const char *collation)
+{
+    size_t len = strlen(collation);
+
+    return len >= 4 && strcasecmp(collation + len - 4, "_bin") == 0;
+}
+
+/* Which rows may be written side by side is told by the source's comparison: a coarser one lets neighbours meet. */
+static void check_coarser(gf_check *c)
+{
+    for (size_t i = 0; i < c->table_count; i++) {
+        const gf_table *t = c->tables[i];
+
+        for (unsigned k = 0; k < t->key_count; k++) {
+            for (unsigned p = 0; p < t->keys[k].part_count; p++) {
+                const gf_column *col = &t->columns[t->keys[k].parts[p].column];
+                const char *to = col->collation != NULL ? gf_databases_collation(c->config, col->collation) : NULL;
+
+                if (to != NULL && is_binary(col->collation) && !is_binary(to))
+                    gf_check_problem(c,
+                                     "target: %s.%s is part of the unique key %s: its %s can't become %s, which holds "
+                                     "more values equal: map it to a collation that ends in _bin",
+                                     t->label, col->name, t->keys[k].name, col->collation, to);
+            }
+        }
+    }
+}
+
 bool gf_check_collations(gf_check *c, gf_error *err)
 {
     gf_check_usages used = {0};
     bool ok;
 
+    check_coarser(c);
     collect_collations(c, &used);
     ok = collect_defaults(c, &used, err) && gf_check_collations_known(c, &used, err);
     gf_check_usages_free(&used);

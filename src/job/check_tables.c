@@ -135,23 +135,55 @@ static bool default_has_mark(const gf_table *t, const gf_column *col)
     return found < end;
 }
 
-/* The servers print members in three-byte UTF-8, MariaDB defaults as well: an emoji becomes a question mark, and we would
-   make another table. A '?' that is one can't be told from it. */
-static void check_printed(gf_check *c, const gf_table *t)
+/* A missing SELECT is told among the grants. */
+static bool is_denied(MYSQL *db)
 {
-    bool maria = c->source_info->flavor == GF_FLAVOR_MARIADB;
+    enum { ER_TABLEACCESS_DENIED = 1142 };
 
+    return mysql_errno(db) == ER_TABLEACCESS_DENIED;
+}
+
+/* What a row has that names no value tells it; false too when there is no row to ask. */
+static bool default_is_plain(bool *plain, gf_check *c, const gf_table *t, const gf_column *col, gf_error *err)
+{
+    gf_buf name = {0};
+    char *hex = NULL;
+    bool ok;
+
+    gf_buf_ident(&name, col->name);
+    ok = gf_server_scalar(&hex, c->source, t->label, err,
+                          "SELECT HEX(CONVERT(DEFAULT(%s) USING utf8mb4)) FROM %s LIMIT 1", gf_buf_cstr(&name),
+                          t->source_sql) ||
+         is_denied(c->source);
+    *plain = hex != NULL;
+    for (const char *p = hex; *plain && *p != '\0'; p += 2)
+        *plain = *p != 'F'; /* the first of four bytes */
+    free(hex);
+    gf_buf_free(&name);
+    return ok;
+}
+
+/* The servers print members in three-byte UTF-8, many of them defaults as well: an emoji becomes a question mark, and we
+   would make another table. A member '?' that is one can't be told from it. */
+static bool check_printed(gf_check *c, const gf_table *t, gf_error *err)
+{
     for (unsigned k = 0; k < t->column_count; k++) {
         const gf_column *col = &t->columns[k];
+        bool member = member_has_mark(col), plain = false;
 
-        if (has_wide_characters(col) && (member_has_mark(col) || (maria && default_has_mark(t, col))))
+        if (!has_wide_characters(col) || (!member && !default_has_mark(t, col)))
+            continue;
+        if (!member && !default_is_plain(&plain, c, t, col, err))
+            return false;
+        if (!plain)
             gf_check_problem(
                 c,
                 "source: %s: column %s has a '?' in its %s, as which servers print characters beyond "
                 "three-byte UTF-8 too: create the table on the target yourself, from your own schema; then "
                 "it is used as it is",
-                t->label, col->name, member_has_mark(col) ? "members" : "default");
+                t->label, col->name, member ? "members" : "default");
     }
+    return true;
 }
 
 /* Engines whose tables show rows that are kept elsewhere: in other tables, on other servers, in files, nowhere. Rows would
@@ -472,14 +504,6 @@ static void check_triggers(gf_check *c, const gf_table *t, const char *trigger, 
         gf_check_name(unseen, t->target_sql);
 }
 
-/* A missing SELECT is told among the grants. */
-static bool is_denied(MYSQL *db)
-{
-    enum { ER_TABLEACCESS_DENIED = 1142 };
-
-    return mysql_errno(db) == ER_TABLEACCESS_DENIED;
-}
-
 static bool check_alike(gf_check *c, const gf_table *t, gf_error *err)
 {
     gf_buf differences = {0};
@@ -558,7 +582,7 @@ static bool check_free_names(gf_check *c, gf_error *err)
     }
     for (size_t i = 0; ok && i < c->table_count; i++) {
         if (kinds[i] == NULL) {
-            check_printed(c, c->tables[i]);
+            ok = check_printed(c, c->tables[i], err);
             continue;
         }
         ok = check_existing(c, c->tables[i], kinds[i], &full, err);

@@ -11,6 +11,7 @@
 
 #include "definitions.h"
 #include "gfreplica/log.h"
+#include "hidden_ddl.h"
 #include "in_memory.h"
 #include "internal.h"
 #include "objects.h"

@@ -20,8 +20,4 @@ bool gf_definition_same(const gf_table *a, const gf_table *b);
    and its key, default or CHECK constraint. A further key on the target is only told. */
 GF_MUST_CHECK bool gf_definitions_agree(gf_job *j, gf_error *err);
 
-/* At the cutover's end position: the source's tables have the columns by which their rows were read. DATA error that
-   names the first that has not, is gone or is new. */
-GF_MUST_CHECK bool gf_hidden_ddl_none(gf_job *j, gf_error *err);
-
 #endif

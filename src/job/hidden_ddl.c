@@ -7,10 +7,10 @@
  * every table that no logged DDL has touched are compared with those by which its rows were read. What hidden DDL does
  * to defaults or keys changes no row.
  */
+#include "hidden_ddl.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "definitions.h"
 
 static bool same_text(const char *a, const char *b)
 {

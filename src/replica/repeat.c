@@ -301,22 +301,40 @@ static bool is_plain_name(const char *name)
     return true;
 }
 
-bool gf_ddl_mentions(const gf_statement *s, const char *name)
+/* Behind these a name is one that is made, changed or dropped; behind CHANGE two of them. */
+static bool names_follow(const gf_token *t, unsigned *names)
+{
+    static const char *const verbs[] = {"CHANGE", "MODIFY", "DROP", "ADD", "RENAME", "TO", NULL};
+    static const char *const between[] = {"COLUMN", "INDEX", "KEY",    "UNIQUE",  "CONSTRAINT",
+                                          "IF",     "NOT",   "EXISTS", "FOREIGN", NULL};
+
+    if (is_one_of(t, verbs)) {
+        *names = gf_token_is(t, "CHANGE") ? 2 : 1;
+        return true;
+    }
+    return *names > 0 && is_one_of(t, between);
+}
+
+bool gf_ddl_concerns(const gf_statement *s, const char *name)
 {
     size_t len = strlen(name);
+    unsigned names = 0;
     gf_lexer lx;
     gf_token t;
 
     if (!is_plain_name(name))
         return true;
     gf_lexer_init(&lx, s->sql, s->sql_mode, s->charset_client);
-    do {
-        t = gf_lexer_next(&lx);
-        if (t.broken || ((t.kind == GF_TOK_WORD || t.kind == GF_TOK_QUOTED) && t.text.len == len &&
-                         strncasecmp((const char *)t.text.data, name, len) == 0))
+    for (t = gf_lexer_next(&lx); t.kind != GF_TOK_END && !t.broken; t = gf_lexer_next(&lx)) {
+        bool is_name = t.kind == GF_TOK_WORD || t.kind == GF_TOK_QUOTED;
+
+        if (names_follow(&t, &names))
+            continue;
+        if (names > 0 && is_name && t.text.len == len && strncasecmp((const char *)t.text.data, name, len) == 0)
             return true;
-    } while (t.kind != GF_TOK_END);
-    return false;
+        names = is_name && names > 0 ? names - 1 : 0;
+    }
+    return t.broken;
 }
 
 void gf_ddl_read(gf_ddl *out, const gf_statement *s)

@@ -16,7 +16,7 @@ typedef struct {
     const char *prefix; /* in front of every statement, "" for nothing */
     bool single;        /* one row a statement: to find the row that differs */
     bool unlike;        /* the target may hold strings equal that the source tells apart, or the other way round */
-    bool guards; /* while rows may be there or not: no row of a batch takes another one's place in a unique key */
+    bool guards; /* with a marker, while counts are not exact: no row takes another one's place in a unique key */
     /* Of a batch only the changes whose held[] is `want` (overlap.h); NULL: all. */
     const bool *held;
     bool want;

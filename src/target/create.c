@@ -172,6 +172,8 @@ static void compare_keys(gf_buf *out, const gf_table *s, const gf_table *t)
 
 static void compare_tables(gf_buf *out, const struct maker *m, const gf_table *s, const gf_table *t)
 {
+    if (s->transactional && !t->transactional)
+        differs(out, "its engine %s has no transactions, %s has", t->engine, s->engine);
     if (s->column_count != t->column_count)
         differs(out, "it has %u columns, on the source %u", t->column_count, s->column_count);
     for (unsigned i = 0; i < s->column_count && i < t->column_count; i++)

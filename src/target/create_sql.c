@@ -309,14 +309,17 @@ static bool is_ascii(const gf_tok *k)
 
 /*
  * _utf8mb4'it\'s' in a DEFAULT, a CHECK or a generated column, as MySQL prints its literals. MariaDB stores such an
- * expression as text, and behind an introducer it forgets to escape, and writes other bytes than ASCII as \xC3, which it
- * reads as xC3 (10.11, 11.8). Our connection is utf8mb4, so that ASCII and UTF-8 mean the same without.
+ * expression as text, and behind an introducer it forgets to escape, and writes what does not print as \xC3, which it
+ * reads as xC3 (10.11, 11.8): what its own text of such a one means, nobody knows. Our connection is utf8mb4, so that ASCII
+ * and UTF-8 mean the same without.
  */
 static bool on_introducer(struct rewrite *r, gf_error *err)
 {
     const gf_tok *k = &r->tokens[r->at], *text = k + 1;
     bool same = is_ascii(text) || strncmp(k->text, "_utf8", 5) == 0;
 
+    if (r->source->flavor == GF_FLAVOR_MARIADB && memmem(text->text, text->len, "\\x", 2) != NULL)
+        return refuse(r, err, k->text, k->len + text->len, "MariaDB prints this literal as another one than it is");
     if (!to_mariadb(r) || r->source->flavor == GF_FLAVOR_MARIADB ||
         (is_ascii(text) && memchr(text->text, '\\', text->len) == NULL)) {
         copy(r, k);
