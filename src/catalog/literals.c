@@ -2,7 +2,8 @@
 /*
  * literals.c - MySQL keeps an expression's literal as "_latin1'\xC9'", with the bytes of that character set in a text
  * that is UTF-8 else. Any conversion of the whole makes a question mark of them, so it is had without and such a literal
- * becomes "_latin1 X'C9'", which means the same to a server in any text. Names, comments and all other literals are UTF-8.
+ * becomes "_latin1 X'C9'", which means the same to a server in any text. So does MariaDB's default of a binary column, which
+ * has no introducer. Names, comments and all other literals are UTF-8.
  *
  * Escapes are bytewise, in these literals too (String::print and the lexer under a UTF-8 client): a second byte that
  * looks like a backslash is doubled.
@@ -66,29 +67,10 @@ static void add_hex(gf_buf *out, const char *p, const char *end)
         else
             gf_buf_byte(&bytes, (uint8_t)*p);
     }
-    gf_buf_str(out, " X'");
+    gf_buf_str(out, "X'");
     gf_buf_hex(out, bytes.data, bytes.len);
     gf_buf_byte(out, '\'');
     gf_buf_free(&bytes);
-}
-
-/* The word at p, and the literal behind it where it is an introducer. Returns what follows. */
-static const char *add_word(gf_buf *out, const char *p)
-{
-    const char *end = p, *literal;
-
-    while (is_word(*end))
-        end++;
-    gf_buf_add(out, p, (size_t)(end - p));
-    if (*p != '_' || *end != '\'' || strncmp(p, "_utf8", 5) == 0)
-        return end;
-    literal = end;
-    end = behind_quoted(end);
-    if (is_ascii(literal, end))
-        gf_buf_add(out, literal, (size_t)(end - literal));
-    else
-        add_hex(out, literal, end);
-    return end;
 }
 
 /* RFC 3629, as far as the servers' own utf8mb4 goes: lengths and continuations. */
@@ -111,6 +93,28 @@ static bool is_utf8(const uint8_t *p, size_t len)
     return true;
 }
 
+/* The word at p, and the literal behind it where it is an introducer. Returns what follows. */
+static const char *add_word(gf_buf *out, const char *p)
+{
+    const char *end = p, *literal;
+
+    while (is_word(*end))
+        end++;
+    gf_buf_add(out, p, (size_t)(end - p));
+    if (*p != '_' || *end != '\'')
+        return end;
+    literal = end;
+    end = behind_quoted(end);
+    if (strncmp(p, "_utf8", 5) == 0 ? is_utf8((const uint8_t *)literal, (size_t)(end - literal))
+                                    : is_ascii(literal, end)) {
+        gf_buf_add(out, literal, (size_t)(end - literal));
+    } else {
+        gf_buf_byte(out, ' ');
+        add_hex(out, literal, end);
+    }
+    return end;
+}
+
 bool gf_literals_to_utf8(gf_buf *out, const char *text)
 {
     size_t from = out->len;
@@ -122,7 +126,10 @@ bool gf_literals_to_utf8(gf_buf *out, const char *text)
         } else if (*p == '\'' || *p == '`' || *p == '"') {
             const char *end = behind_quoted(p);
 
-            gf_buf_add(out, p, (size_t)(end - p));
+            if (*p == '\'' && !is_utf8((const uint8_t *)p, (size_t)(end - p)))
+                add_hex(out, p, end);
+            else
+                gf_buf_add(out, p, (size_t)(end - p));
             p = end;
         } else {
             gf_buf_byte(out, (uint8_t)*p++);

@@ -10,7 +10,7 @@
 #include "gfreplica/bytes.h"
 
 /* Appends a text of SHOW CREATE TABLE, as it is stored (character_set_results=NULL), as UTF-8: literals of other character
-   sets become hex digits. False: there are other bytes in it that are no UTF-8. */
+   sets, and of bytes that are no UTF-8, become hex digits. False: there are other bytes in it that are no UTF-8. */
 GF_MUST_CHECK bool gf_literals_to_utf8(gf_buf *out, const char *text);
 
 #endif

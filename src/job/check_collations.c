@@ -106,8 +106,27 @@ static bool is_binary(const char *collation)
     return len >= 4 && strcasecmp(collation + len - 4, "_bin") == 0;
 }
 
-/* Which rows may be written side by side is told by the source's comparison: a coarser one lets neighbours meet. */
-static void check_coarser(gf_check *c)
+/* Which rows may be written side by side is told by the source's comparison: a coarser one lets neighbours meet. And without
+   a marker nobody can tell a row that comes again from one that takes another's place. */
+static void check_mapped_key(gf_check *c, const gf_table *t, const gf_key *key, const gf_column *col)
+{
+    const char *to = gf_databases_collation(c->config, col->collation);
+
+    if (strcasecmp(to, col->collation) == 0)
+        return;
+    if (is_binary(col->collation) && !is_binary(to))
+        gf_check_problem(c,
+                         "target: %s.%s is part of the unique key %s: its %s can't become %s, which holds more values "
+                         "equal: map it to a collation that ends in _bin",
+                         t->label, col->name, key->name, col->collation, to);
+    else if (!c->marker)
+        gf_check_problem(c,
+                         "target: %s.%s is part of the unique key %s: without a marker, %s can't become %s: a row that "
+                         "meets another one there would take its place unseen",
+                         t->label, col->name, key->name, col->collation, to);
+}
+
+static void check_mapped_keys(gf_check *c)
 {
     for (size_t i = 0; i < c->table_count; i++) {
         const gf_table *t = c->tables[i];
@@ -115,13 +134,9 @@ static void check_coarser(gf_check *c)
         for (unsigned k = 0; k < t->key_count; k++) {
             for (unsigned p = 0; p < t->keys[k].part_count; p++) {
                 const gf_column *col = &t->columns[t->keys[k].parts[p].column];
-                const char *to = col->collation != NULL ? gf_databases_collation(c->config, col->collation) : NULL;
 
-                if (to != NULL && is_binary(col->collation) && !is_binary(to))
-                    gf_check_problem(c,
-                                     "target: %s.%s is part of the unique key %s: its %s can't become %s, which holds "
-                                     "more values equal: map it to a collation that ends in _bin",
-                                     t->label, col->name, t->keys[k].name, col->collation, to);
+                if (col->collation != NULL)
+                    check_mapped_key(c, t, &t->keys[k], col);
             }
         }
     }
@@ -132,7 +147,7 @@ bool gf_check_collations(gf_check *c, gf_error *err)
     gf_check_usages used = {0};
     bool ok;
 
-    check_coarser(c);
+    check_mapped_keys(c);
     collect_collations(c, &used);
     ok = collect_defaults(c, &used, err) && gf_check_collations_known(c, &used, err);
     gf_check_usages_free(&used);

@@ -119,7 +119,7 @@ static bool is_doubtful(gf_slice line, bool same_family)
 }
 
 typedef struct {
-    gf_check_names zoned, doubtful;
+    gf_check_names zoned, keys, doubtful;
 } findings;
 
 static void look_at(findings *f, const gf_table *t, bool same_family)
@@ -139,7 +139,7 @@ static void look_at(findings *f, const gf_table *t, bool same_family)
     }
     for (unsigned k = 0; k < t->key_count; k++)
         if (is_zoned_key(t, &t->keys[k], zoned))
-            gf_check_name_of(&f->zoned, t, t->keys[k].name);
+            gf_check_name_of(&f->keys, t, t->keys[k].name);
     free(zoned);
 }
 
@@ -161,8 +161,19 @@ static void tell(gf_check *c, findings *f)
             c,
             "source: %s: what is computed there names a TIMESTAMP: where its value is that of the writing "
             "session's time zone, a row that was written in another one than UTC stops the run (in a table "
-            "without a key or transactions it will differ): make such a column VIRTUAL, without a unique key",
+            "without a key or transactions it will differ): make such a column VIRTUAL",
             gf_check_names_text(&f->zoned));
+    if (f->keys.count > 0 && c->marker)
+        gf_check_warning(c,
+                         "source: unique keys %s: what is computed there names a TIMESTAMP: a row that was written in "
+                         "another time zone than UTC, and meets another one in such a key, stops the run",
+                         gf_check_names_text(&f->keys));
+    if (f->keys.count > 0 && !c->marker)
+        gf_check_problem(c,
+                         "source: unique keys %s: what is computed there names a TIMESTAMP, and without a marker a row "
+                         "that meets another one in such a key would take its place unseen: let the target's user make "
+                         "one (GRANT ... ON the marker's database), or drop such keys",
+                         gf_check_names_text(&f->keys));
     if (f->doubtful.count > 0)
         gf_check_warning(c,
                          "source: stored columns %s: the target computes them anew, by its own arithmetic and the "
@@ -180,5 +191,6 @@ void gf_check_generated(gf_check *c)
             look_at(&f, c->tables[i], c->source_info->flavor == c->target_info->flavor);
     tell(c, &f);
     gf_check_names_free(&f.zoned);
+    gf_check_names_free(&f.keys);
     gf_check_names_free(&f.doubtful);
 }

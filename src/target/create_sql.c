@@ -250,6 +250,37 @@ static bool on_references(struct rewrite *r, gf_error *err)
     return true;
 }
 
+/* nextval(`db`.`sequence`), as MariaDB prints it in a DEFAULT */
+static bool on_sequence(struct rewrite *r, gf_error *err)
+{
+    const gf_filter *f = &r->config->filter;
+    size_t open = behind(r, r->at), first = behind(r, open), dot = behind(r, first), second = behind(r, dot);
+    size_t close = behind(r, second);
+    char *db, *name;
+    bool moved;
+
+    (void)err;
+    if (!gf_tok_punct(&r->tokens[open], '(') || r->tokens[first].kind != GF_TOK_NAME ||
+        !gf_tok_punct(&r->tokens[dot], '.') || r->tokens[second].kind != GF_TOK_NAME ||
+        !gf_tok_punct(&r->tokens[close], ')')) {
+        copy(r, &r->tokens[r->at++]);
+        return true;
+    }
+    for (; r->at < first; r->at++)
+        copy(r, &r->tokens[r->at]);
+    db = gf_tok_unquote(&r->tokens[first]);
+    name = gf_tok_unquote(&r->tokens[second]);
+    moved = gf_filter_table(f, db, name);
+    gf_buf_ident(&r->out, moved ? gf_filter_target_db(f, db) : db);
+    gf_buf_byte(&r->out, '.');
+    gf_buf_ident(&r->out, moved ? gf_filter_target_table(f, name) : name);
+    gf_buf_byte(&r->out, ')');
+    free(name);
+    free(db);
+    r->at = close + 1;
+    return true;
+}
+
 /* ---- defaults and generated columns ---- */
 
 static bool wants_expression(gf_type type)
@@ -533,6 +564,8 @@ static const struct {
     {"STORED", on_generated},
     {"GEOMCOLLECTION", on_geomcollection},
     {"KEY", on_key},
+    {"NEXTVAL", on_sequence},
+    {"LASTVAL", on_sequence},
 };
 
 static const gf_column *find_column(const gf_table *t, const gf_tok *k)

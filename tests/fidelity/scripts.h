@@ -34,6 +34,12 @@ static const f_script f_scripts_both[] = {
      {"INSERT INTO accents (id,a) VALUES (1,5),(2,NULL)", "INSERT INTO accents (id,a,c) VALUES (11,50,'x')",
       "INSERT INTO accents (id,a) VALUES (21,51); UPDATE accents SET a=-a"}},
     {ON_BOTH,
+     "raw_defaults", /* of bytes that are no text */
+     "CREATE TABLE raw_defaults (id INT PRIMARY KEY, e VARBINARY(10) DEFAULT 0x00FF275C, d BINARY(4) DEFAULT 0xFF,"
+     " f VARBINARY(9) DEFAULT 'plain')",
+     {"INSERT INTO raw_defaults (id) VALUES (1),(2)", "INSERT INTO raw_defaults (id) VALUES (11)",
+      "INSERT INTO raw_defaults (id) VALUES (21); UPDATE raw_defaults SET e=d WHERE id=1"}},
+    {ON_BOTH,
      "counter", /* 0 is a value, and the counter is past rows that are gone */
      "CREATE TABLE counter (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(10))",
      {"INSERT INTO counter VALUES (0,'zero'),(-5,'minus'),(7,'seven'),(4711,'high'); DELETE FROM counter WHERE id=4711",

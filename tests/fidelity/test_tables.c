@@ -617,6 +617,17 @@ START_TEST(tables__a_collation_is_mapped)
     says(report, "utf8mb4_0900_ai_ci", "--map-collation");
     says(report, "utf8mb4_0900_bin", "my_mapped.t.b");
     free(report);
+    h_sql(mysql[0],
+          "CREATE TABLE u (id INT PRIMARY KEY, s VARCHAR(20), b VARCHAR(20) COLLATE utf8mb4_0900_bin, at TIMESTAMP,"
+          " g VARCHAR(30) AS (CAST(at AS CHAR)) VIRTUAL, UNIQUE (s), UNIQUE (b), UNIQUE zoned (g))");
+    report = refusal(mysql[0], mariadb[1], "my_mapped",
+                     "{\"NoMarker\": true, \"MapCollation\": {\"utf8mb4_0900_ai_ci\": \"utf8mb4_unicode_ci\","
+                     " \"utf8mb4_0900_bin\": \"utf8mb4_general_ci\"}}");
+    says(report, "my_mapped.u.s is part of the unique key s", "without a marker");
+    says(report, "my_mapped.u.b is part of the unique key b", "holds more values");
+    says(report, "my_mapped.u.zoned", "without a marker");
+    free(report);
+    h_sql(mysql[0], "DROP TABLE u");
     conf = h_config(mysql[0], mariadb[1], "my_mapped",
                     "{\"AutomaticCutover\": true, \"MapCollation\": {\"utf8mb4_0900_ai_ci\": \"utf8mb4_unicode_ci\","
                     " \"utf8mb4_0900_bin\": \"utf8mb4_bin\"}}");

@@ -80,6 +80,20 @@ START_TEST(create_sql__renames_the_table_and_what_it_refers_to)
 }
 END_TEST
 
+START_TEST(create_sql__what_mariadb_prints_of_sequences_and_literals)
+{
+    rewrite(
+        "CREATE TABLE `t` (\n  `a` int NOT NULL DEFAULT nextval(`d`.`p`),\n  `x` text DEFAULT (lastval(`o`.`p`) + "
+        "`nextval`),\n  KEY (`a`)\n) COMMENT='nextval(`d`.`p`)'",
+        &maria10, &maria10,
+        "CREATE TABLE `e`.`t` (\n  `a` int NOT NULL DEFAULT nextval(`e`.`q`),\n  `x` text DEFAULT (lastval(`o`.`q`) + "
+        "`nextval`),\n  KEY (`a`)\n) COMMENT='nextval(`d`.`p`)'");
+    refused("CREATE TABLE `t` (`a` int, `x` text DEFAULT (_utf8mb4'a\\x08'))", &maria10, &maria10,
+            "prints this literal");
+    refused("CREATE TABLE `t` (`a` int, `x` text DEFAULT (_latin1 X'C9'))", &mysql9, &maria10, "outside ASCII");
+}
+END_TEST
+
 START_TEST(create_sql__leaves_a_table_for_the_same_version_alone)
 {
     const char *body = " (\n  `a` int DEFAULT NULL /*!80023 INVISIBLE */,\n  `x` text CHARACTER SET latin1,\n"
@@ -210,6 +224,7 @@ int main(void)
     tcase_add_test(tc, create_sql__renames_the_table_and_what_it_refers_to);
     tcase_add_test(tc, create_sql__what_a_mysql_column_has_from_its_table_stays_so);
     tcase_add_test(tc, create_sql__what_mariadb_cannot_read_gets_its_own_spelling);
+    tcase_add_test(tc, create_sql__what_mariadb_prints_of_sequences_and_literals);
     tcase_add_test(tc, create_sql__leaves_a_table_for_the_same_version_alone);
     tcase_add_test(tc, create_sql__maps_collations_and_spells_out_defaults);
     tcase_add_test(tc, create_sql__turns_mysqls_comments_into_mariadbs_words);

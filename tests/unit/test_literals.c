@@ -24,8 +24,10 @@ static const struct {
     {"'\xC3\x89' COMMENT '_latin1 it''s \xC3\x89'", "'\xC3\x89' COMMENT '_latin1 it''s \xC3\x89'"},
     {"`_latin1'\xC3\x89` int", "`_latin1'\xC3\x89` int"},
     {"a_latin1'\xC3\x89'", "a_latin1'\xC3\x89'"},
-    {"DEFAULT '\xC9'", NULL},
-    {"_utf8mb4'\xF0\x9F\x98'", NULL},
+    {"DEFAULT '\xC9'", "DEFAULT X'C9'"},
+    {"DEFAULT '\\0\xFF\'\''", "DEFAULT X'00FF27'"},
+    {"`\xC9` int", NULL},
+    {"_utf8mb4'\xF0\x9F\x98'", "_utf8mb4 X'F09F98'"},
     {"_latin1'\xC9", "_latin1 X''"}, /* cut off: whatever it is, it ends */
 };
 
