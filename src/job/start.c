@@ -805,6 +805,11 @@ static bool open_marker(gf_job *j, gf_error *err)
 {
     if (j->marker != NULL || j->config->no_marker)
         return true;
+    if (j->begun && !j->state.marker) {
+        gf_log_info("this job was begun without a marker, and goes on without");
+        j->config->no_marker = true;
+        return true;
+    }
     if (gf_marker_open(&j->marker, j->config, j->target, err)) {
         j->state.marker = true;
         return true;

@@ -135,17 +135,26 @@ static bool write_batch(gf_writer *w, gf_item *item, bool single, gf_turn *turn,
     return ok;
 }
 
+/* What transactions of the batch keep in the marker or take out of it. */
+static bool send_statements(gf_writer *w, const gf_batch *b, gf_error *err)
+{
+    bool ok = true;
+
+    for (size_t i = 0; i < b->statement_count && ok; i++)
+        ok = gf_sender_marker(&w->sender, b->statements[i], err);
+    return ok;
+}
+
 /* Rule C3: in the transaction of the rows. Rule R2: all of it is answered in the end. */
 static bool mark_batch(gf_writer *w, const gf_item *item, gf_error *err)
 {
     const gf_batch *b = item->batch;
     gf_buf sql = {0};
-    bool ok = true;
+    bool ok;
 
     if (w->opt->marker == NULL)
         return gf_sender_flush(&w->sender, err);
-    for (size_t i = 0; i < b->statement_count && ok; i++)
-        ok = gf_sender_marker(&w->sender, b->statements[i], err);
+    ok = send_statements(w, b, err);
     gf_marker_position_sql(&sql, w->opt->marker, w->index, w->opt->seq + item->turn, &b->end);
     ok = ok && gf_sender_marker(&w->sender, gf_slice_of(sql.data, sql.len), err) && gf_sender_flush(&w->sender, err);
     gf_buf_free(&sql);
@@ -355,6 +364,9 @@ static bool run_large(gf_writer *w, gf_item *item, gf_error *err)
             return batch_context(item->batch, err) || gf_fail_context(err, "large transaction");
         if (item->batch->ends)
             break;
+        /* The first piece has those of the transactions before the large one. */
+        if (w->opt->marker != NULL && !(send_statements(w, item->batch, err) && gf_sender_flush(&w->sender, err)))
+            return batch_context(item->batch, err) || gf_fail_context(err, "large transaction");
         if (!gf_sched_piece(w->sched, item))
             return false;
     }

@@ -128,6 +128,48 @@ START_TEST(xa__prepared_changes_survive_a_kill)
 }
 END_TEST
 
+/* While the job is stopped, so that the next run gets all of it at once: XA, and a transaction that goes in pieces. */
+static h_run *fall_behind(h_run *run, int family, const char *db, const char *dir, const char *conf, bool prepares)
+{
+    h_signal(run, SIGTERM);
+    ck_assert_int_eq(h_wait(run, 10), 3);
+    h_run_free(run);
+    h_sql(sources[family], "UPDATE %s.t SET v='before' WHERE id=1", db);
+    if (prepares)
+        xa(family, db, "again", "UPDATE t SET v='prepared' WHERE id=2", "XA PREPARE 'again'");
+    else
+        h_sql(sources[family], "XA COMMIT 'again'");
+    h_sql(sources[family], "UPDATE %s.big SET v=v+1", db);
+    run = h_start("--checkpoint-dir", dir, "--job", db, conf);
+    ck_assert(h_wait_log(run, "stage streaming", 60));
+    return run;
+}
+
+START_TEST(xa__is_kept_beside_a_transaction_in_pieces)
+{
+    char *db = h_format("xalarge%d", _i), *dir = h_path("checkpoints"), *conf;
+    h_run *run;
+
+    make_tables(_i, db);
+    h_sql(sources[_i], "CREATE TABLE %s.big (id INT PRIMARY KEY, v INT); INSERT INTO %s.big VALUES (1, 0)", db, db);
+    for (int have = 1; have < 20000; have *= 2)
+        h_sql(sources[_i], "INSERT INTO %s.big SELECT id+%d, 0 FROM %s.big", db, have, db);
+    conf = h_config(sources[_i], targets[_i], db, NULL);
+    run = h_start("--checkpoint-dir", dir, "--job", db, conf);
+    ck_assert(h_wait_log(run, "stage streaming", 60));
+    run = fall_behind(run, _i, db, dir, conf, true);
+    run = fall_behind(run, _i, db, dir, conf, false);
+    xa(_i, db, "again", "UPDATE t SET v='another' WHERE id=3", "XA PREPARE 'again'");
+    h_sql(sources[_i], "UPDATE %s.t SET v='later' WHERE id=2", db);
+    h_sql(sources[_i], "XA COMMIT 'again'");
+    cut_over_equal(_i, run, dir, db);
+    h_run_free(run);
+    free(conf);
+    free(dir);
+    free(db);
+}
+END_TEST
+
 /* Somebody holds up the writer that keeps the PREPARE; the ROLLBACK shares no row with it and must wait all the same. */
 START_TEST(xa__a_decision_follows_its_preparation)
 {
@@ -186,6 +228,7 @@ int main(void)
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, xa__counts_where_it_is_decided, 0, WAYS);
     tcase_add_loop_test(t, xa__prepared_changes_survive_a_kill, 0, WAYS);
+    tcase_add_loop_test(t, xa__is_kept_beside_a_transaction_in_pieces, 0, WAYS);
     tcase_add_loop_test(t, xa__a_decision_follows_its_preparation, 0, WAYS);
     tcase_add_loop_test(t, xa__prepared_before_the_start_is_refused, 0, WAYS);
     suite_add_tcase(s, t);
