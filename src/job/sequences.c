@@ -155,15 +155,47 @@ bool gf_sequences_create(MYSQL *source, MYSQL *target, const gf_server_info *sou
            each_sequence(source, source_info, &config->filter, create, &b, err);
 }
 
+static bool read_properties(char **out, MYSQL *db, const gf_buf *name, gf_error *err)
+{
+    return gf_server_scalar(
+        out, db, "read its properties", err,
+        "SELECT CONCAT_WS(',',start_value,minimum_value,maximum_value,increment,cache_size,cycle_option) "
+        "FROM %.*s",
+        (int)name->len, (const char *)name->data);
+}
+
+/* ALTER SEQUENCE is not repeated, and need not be: nobody draws from the target's before the end. */
+static bool make_alike(both *b, sequence *s, gf_error *err)
+{
+    char *there = NULL, *here = NULL;
+    bool ok = read_properties(&there, b->source, &s->source_sql, err) &&
+              read_properties(&here, b->target, &s->target_sql, err);
+
+    if (ok && there != NULL && here != NULL && strcmp(there, here) != 0) {
+        gf_log_info("sequence %s.%s was altered while the job ran: the target's is made anew", s->db, s->name);
+        ok = gf_server_exec(b->target, "drop it", err, "DROP SEQUENCE %s", gf_buf_cstr(&s->target_sql)) &&
+             create(b, s, err);
+    }
+    free(there);
+    free(here);
+    return ok;
+}
+
 /* SETVAL never goes back, so this may be repeated. The source has handed out no value that it has not cached before. */
 static bool raise(void *ctx, sequence *s, gf_error *err)
 {
     both *b = ctx;
-    MYSQL_RES *res = gf_server_query(b->source, "read its value", err,
-                                     "SELECT next_not_cached_value,cycle_count FROM %s", gf_buf_cstr(&s->source_sql));
-    MYSQL_ROW row = only_row(res, err);
-    bool ok = row != NULL && gf_server_exec(b->target, "raise the target's", err, "DO SETVAL(%s,%s,0,%s)",
-                                            gf_buf_cstr(&s->target_sql), row[0], row[1]);
+    MYSQL_RES *res;
+    MYSQL_ROW row;
+    bool ok;
+
+    if (!make_alike(b, s, err))
+        return false;
+    res = gf_server_query(b->source, "read its value", err, "SELECT next_not_cached_value,cycle_count FROM %s",
+                          gf_buf_cstr(&s->source_sql));
+    row = only_row(res, err);
+    ok = row != NULL && gf_server_exec(b->target, "raise the target's", err, "DO SETVAL(%s,%s,0,%s)",
+                                       gf_buf_cstr(&s->target_sql), row[0], row[1]);
 
     mysql_free_result(res);
     return ok;

@@ -630,9 +630,15 @@ START_TEST(odd__sequences_go_on_where_they_stood)
     next_value(s.source, &s, "down``s");
     run = h_start(s.conf);
     ck_assert(h_wait_log(run, "stage streaming", FOREVER));
-    h_sql(s.source, "INSERT INTO %s.t (v) VALUES (7)", s.db);
+    h_sql(
+        s.source,
+        "INSERT INTO %s.t (v) VALUES (7); ALTER SEQUENCE %s.ids INCREMENT BY 7; CREATE OR REPLACE SEQUENCE %s.unused START "
+        "WITH 1 MAXVALUE 50 CYCLE",
+        s.db, s.db, s.db);
     cut_over(&s, run);
     ck_assert_int_eq(next_value(s.target, &s, "down``s"), next_value(s.source, &s, "down``s"));
+    ck_assert_int_eq(h_number(s.target, "SELECT increment FROM %s.ids", s.db), 7);
+    ck_assert_int_eq(h_number(s.target, "SELECT maximum_value+cycle_option FROM %s.unused", s.db), 51);
     ck_assert_int_gt(next_value(s.target, &s, "ids"), h_number(s.source, "SELECT MAX(id) FROM %s.t", s.db));
     ck_assert_int_eq(next_value(s.target, &s, "unused"), 1);
     h_run_free(run);
