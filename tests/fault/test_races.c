@@ -165,9 +165,8 @@ static scene begin(int variant, const char *name)
           "INSERT INTO %s.t WITH RECURSIVE n AS (SELECT 1 i UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
           " SELECT i, 'old' FROM n",
           s.db, s.db, is_maria(variant) ? "max_recursive_iterations" : "cte_max_recursion_depth", s.db, ROWS);
-    /* Small enough for a copy that is met in its middle; a reader that waits for a lock halves it by itself. */
-    extra = h_format("{\"Job\": \"%s\", \"UpdatableConfig\": {\"DataIterationBatchSize\": %d}}", s.db,
-                     variants[variant].says ? 15 : 50);
+    /* Small chunks: the copy has to be met in its middle, and those that are ready share a commit. */
+    extra = h_format("{\"Job\": \"%s\", \"UpdatableConfig\": {\"DataIterationBatchSize\": 4}}", s.db);
     s.conf = h_config(s.source, s.target, s.db, extra);
     free(extra);
     return s;
