@@ -125,5 +125,7 @@ GF_MUST_CHECK bool gf_copy_keyless(gf_position *at, gf_range *range, const gf_co
 void gf_value_from_text(gf_value *out, const gf_column *col, const char *data, size_t len, gf_arena *arena);
 /* "`a`", "`f`*1e0", "`e`+0", ... : how a column is selected. Appended. */
 void gf_column_select(gf_buf *out, const gf_column *col, gf_flavor flavor);
+/* Is a field of this type, selected so, of a column like that? */
+bool gf_column_fits(const gf_column *col, enum enum_field_types given);
 
 #endif

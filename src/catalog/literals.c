@@ -13,33 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_word(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$';
-}
-
-/* Behind the quoted text that begins at p, or its end. */
-static const char *behind_quoted(const char *p)
-{
-    char quote = *p++;
-
-    for (; *p != '\0'; p++) {
-        if (*p == '\\' && quote != '`' && p[1] != '\0')
-            p++;
-        else if (*p == quote && p[1] == quote)
-            p++;
-        else if (*p == quote)
-            return p + 1;
-    }
-    return p;
-}
-
-static bool is_ascii(const char *p, const char *end)
-{
-    while (p < end && (*p & 0x80) == 0)
-        p++;
-    return p == end;
-}
+#include "gfreplica/tokens.h"
 
 static char unescaped(char c)
 {
@@ -55,17 +29,16 @@ static char unescaped(char c)
 }
 
 /* The bytes between the quotes as X'...'. */
-static void add_hex(gf_buf *out, const char *p, const char *end)
+static void add_hex(gf_buf *out, const gf_tok *literal)
 {
+    const char *end = literal->text + literal->len - 1;
     gf_buf bytes = {0};
 
-    for (p++, end--; p < end; p++) {
-        if (*p == '\\' && p + 1 < end)
-            gf_buf_byte(&bytes, (uint8_t)unescaped(*++p));
-        else if (*p == '\'' && p + 1 < end && p[1] == '\'')
-            gf_buf_byte(&bytes, (uint8_t) * ++p);
-        else
-            gf_buf_byte(&bytes, (uint8_t)*p);
+    for (const char *p = literal->text + 1; p < end; p++) {
+        bool escape = *p == '\\' && p + 1 < end, doubled = *p == '\'' && p + 1 < end && p[1] == '\'';
+
+        p += escape || doubled;
+        gf_buf_byte(&bytes, (uint8_t)(escape ? unescaped(*p) : *p));
     }
     gf_buf_str(out, "X'");
     gf_buf_hex(out, bytes.data, bytes.len);
@@ -93,47 +66,40 @@ static bool is_utf8(const uint8_t *p, size_t len)
     return true;
 }
 
-/* The word at p, and the literal behind it where it is an introducer. Returns what follows. */
-static const char *add_word(gf_buf *out, const char *p)
+static bool is_utf8_token(const gf_tok *k)
 {
-    const char *end = p, *literal;
+    return is_utf8((const uint8_t *)k->text, k->len);
+}
 
-    while (is_word(*end))
-        end++;
-    gf_buf_add(out, p, (size_t)(end - p));
-    if (*p != '_' || *end != '\'')
-        return end;
-    literal = end;
-    end = behind_quoted(end);
-    if (strncmp(p, "_utf8", 5) == 0 ? is_utf8((const uint8_t *)literal, (size_t)(end - literal))
-                                    : is_ascii(literal, end)) {
-        gf_buf_add(out, literal, (size_t)(end - literal));
-    } else {
-        gf_buf_byte(out, ' ');
-        add_hex(out, literal, end);
+/* introducer: the word in front of it, NULL: there is none. */
+static void add_string(gf_buf *out, const gf_tok *literal, const gf_tok *introducer)
+{
+    bool foreign = introducer != NULL && strncmp(introducer->text, "_utf8", 5) != 0;
+
+    if (literal->text[0] != '\'' || (foreign ? gf_tok_is_ascii(literal) : is_utf8_token(literal))) {
+        gf_buf_add(out, literal->text, literal->len);
+        return;
     }
-    return end;
+    gf_buf_str(out, introducer != NULL ? " " : "");
+    add_hex(out, literal);
+}
+
+static bool is_introducer(const gf_tok *k)
+{
+    return k->kind == GF_TOK_WORD && k->text[0] == '_';
 }
 
 bool gf_literals_to_utf8(gf_buf *out, const char *text)
 {
+    gf_tok *tokens = gf_tok_cut(text);
     size_t from = out->len;
-    const char *p = text;
 
-    while (*p != '\0') {
-        if (is_word(*p)) {
-            p = add_word(out, p);
-        } else if (*p == '\'' || *p == '`' || *p == '"') {
-            const char *end = behind_quoted(p);
-
-            if (*p == '\'' && !is_utf8((const uint8_t *)p, (size_t)(end - p)))
-                add_hex(out, p, end);
-            else
-                gf_buf_add(out, p, (size_t)(end - p));
-            p = end;
-        } else {
-            gf_buf_byte(out, (uint8_t)*p++);
-        }
+    for (const gf_tok *k = tokens; k->kind != GF_TOK_END; k++) {
+        if (k->kind == GF_TOK_STRING)
+            add_string(out, k, k > tokens && is_introducer(k - 1) ? k - 1 : NULL);
+        else
+            gf_buf_add(out, k->text, k->len);
     }
+    free(tokens);
     return is_utf8(out->data + from, out->len - from);
 }

@@ -65,58 +65,6 @@ void gf_rows_free(gf_rows *r)
     *r = (gf_rows){0};
 }
 
-/* What the text of a column looks like; the expressions of gf_column_select have one form whatever the column is by now. */
-typedef enum { ANY_BYTES, WHOLE, EXACT, BITS, A_DATE, A_TIME, A_DATETIME, A_TIMESTAMP, EXPRESSION } form;
-
-static form form_wanted(const gf_column *col)
-{
-    switch (col->type) {
-    case GF_T_TINY:
-    case GF_T_SHORT:
-    case GF_T_MEDIUM:
-    case GF_T_LONG:
-    case GF_T_LONGLONG:
-    case GF_T_YEAR: return WHOLE;
-    case GF_T_DECIMAL: return EXACT;
-    case GF_T_BIT: return BITS;
-    case GF_T_DATE: return A_DATE;
-    case GF_T_TIME: return A_TIME;
-    case GF_T_DATETIME: return A_DATETIME;
-    case GF_T_TIMESTAMP: return A_TIMESTAMP;
-    case GF_T_FLOAT:
-    case GF_T_DOUBLE:
-    case GF_T_ENUM:
-    case GF_T_SET:
-    case GF_T_INET4:
-    case GF_T_INET6:
-    case GF_T_UUID: return EXPRESSION;
-    default: return ANY_BYTES;
-    }
-}
-
-static form form_given(enum enum_field_types type)
-{
-    switch ((int)type) {
-    case MYSQL_TYPE_TINY:
-    case MYSQL_TYPE_SHORT:
-    case MYSQL_TYPE_INT24:
-    case MYSQL_TYPE_LONG:
-    case MYSQL_TYPE_LONGLONG:
-    case MYSQL_TYPE_YEAR: return WHOLE;
-    case MYSQL_TYPE_DECIMAL:
-    case MYSQL_TYPE_NEWDECIMAL: return EXACT;
-    case MYSQL_TYPE_BIT: return BITS;
-    case MYSQL_TYPE_NEWDATE:
-    case MYSQL_TYPE_DATE: return A_DATE;
-    case MYSQL_TYPE_TIME: return A_TIME;
-    case MYSQL_TYPE_DATETIME: return A_DATETIME;
-    case MYSQL_TYPE_TIMESTAMP: return A_TIMESTAMP;
-    case MYSQL_TYPE_FLOAT:
-    case MYSQL_TYPE_DOUBLE: return EXPRESSION;
-    default: return ANY_BYTES;
-    }
-}
-
 /* Digits go into statements as they are: they have to be digits. */
 bool gf_rows_fit(const gf_rows *r, MYSQL_RES *res, gf_error *err)
 {
@@ -124,9 +72,8 @@ bool gf_rows_fit(const gf_rows *r, MYSQL_RES *res, gf_error *err)
 
     for (unsigned i = 0, field = 0; i < r->count; i++, field++) {
         const gf_column *col = &r->table->columns[r->columns[i]];
-        form wanted = form_wanted(col);
 
-        if (wanted != EXPRESSION && wanted != form_given(fields[field].type)) {
+        if (!gf_column_fits(col, fields[field].type)) {
             gf_fail(err, GF_ERR_DATA, "read %s: column `%s` is not of type %s any more", r->table->label, col->name,
                     col->type_text);
             err->native = ER_TABLE_DEF_CHANGED;

@@ -43,8 +43,7 @@ static gf_slice find_line(const char *create_sql, const char *head)
     return (gf_slice){0};
 }
 
-/* Behind the column's own name. */
-static gf_slice column_line(const gf_table *t, const gf_column *col)
+gf_slice gf_check_column_line(const gf_table *t, const gf_column *col)
 {
     gf_buf head = {0};
     gf_slice line;
@@ -89,7 +88,7 @@ static void find_zoned(bool *zoned, const gf_table *t)
         for (unsigned i = 0; i < t->column_count; i++) {
             const gf_column *col = &t->columns[i];
 
-            if (zoned[i] || col->generated == GF_GEN_NONE || !names_zoned(column_line(t, col), t, zoned))
+            if (zoned[i] || col->generated == GF_GEN_NONE || !names_zoned(gf_check_column_line(t, col), t, zoned))
                 continue;
             zoned[i] = more = true;
         }
@@ -134,7 +133,7 @@ static void look_at(findings *f, const gf_table *t, bool same_family)
             continue;
         if (zoned[i])
             gf_check_name_of(&f->zoned, t, col->name);
-        else if (is_doubtful(column_line(t, col), same_family))
+        else if (is_doubtful(gf_check_column_line(t, col), same_family))
             gf_check_name_of(&f->doubtful, t, col->name);
     }
     for (unsigned k = 0; k < t->key_count; k++)

@@ -116,6 +116,8 @@ GF_MUST_CHECK bool gf_check_use_default(gf_check_usages *out, gf_check *c, const
 GF_MUST_CHECK bool gf_check_collations_known(gf_check *c, gf_check_usages *used, gf_error *err);
 GF_MUST_CHECK bool gf_check_tables(gf_check *c, gf_error *err);
 void gf_check_generated(gf_check *c);
+/* What SHOW CREATE TABLE has behind the column's name, to the end of its line; borrowed from t. Empty: there is none. */
+gf_slice gf_check_column_line(const gf_table *t, const gf_column *col);
 void gf_check_foreign_keys(gf_check *c);
 
 #endif

@@ -112,27 +112,22 @@ static bool member_has_mark(const gf_column *col)
     return false;
 }
 
-/* "  `name` type ... DEFAULT 'text'" in SHOW CREATE TABLE. */
+/* "DEFAULT 'text'" with one in the text. */
 static bool default_has_mark(const gf_table *t, const gf_column *col)
 {
     static const char word[] = " DEFAULT '";
-    gf_buf start = {0};
-    const char *line, *found, *end;
+    gf_slice line = gf_check_column_line(t, col);
+    const uint8_t *end = line.data + line.len, *p;
 
-    gf_buf_str(&start, "\n  ");
-    gf_buf_ident(&start, col->name);
-    line = strstr(t->create_sql, gf_buf_cstr(&start));
-    end = line != NULL ? strchr(line + 1, '\n') : NULL;
-    found = end != NULL ? memmem(line, (size_t)(end - line), word, strlen(word)) : NULL;
-    gf_buf_free(&start);
-    if (found == NULL)
+    p = line.len > 0 ? memmem(line.data, line.len, word, strlen(word)) : NULL;
+    if (p == NULL)
         return false;
-    for (found += strlen(word); found < end && *found != '?'; found++) {
-        if (*found == '\'' && found[1] != '\'')
+    for (p += strlen(word); p < end && *p != '?'; p++) {
+        if (*p == '\'' && (p + 1 == end || p[1] != '\''))
             return false;
-        found += *found == '\'' || *found == '\\';
+        p += *p == '\'' || *p == '\\';
     }
-    return found < end;
+    return p < end;
 }
 
 /* A missing SELECT is told among the grants. */

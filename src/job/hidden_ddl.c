@@ -12,19 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool same_text(const char *a, const char *b)
+/* The old three-byte set has two names, and a newer version of the source may change to the other. */
+static const char *charset_of(const gf_column *c)
 {
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
-/* MariaDB and MySQL call the old three-byte set by either name, and a newer version of the source may change to the other. */
-static bool same_charset(const char *a, const char *b)
-{
-    static const char *const utf8[] = {"utf8", "utf8mb3"};
-    bool both = a != NULL && b != NULL;
-
-    return same_text(a, b) || (both && (strcmp(a, utf8[0]) == 0 || strcmp(a, utf8[1]) == 0) &&
-                               (strcmp(b, utf8[0]) == 0 || strcmp(b, utf8[1]) == 0));
+    if (c->charset == NULL)
+        return "";
+    return strcmp(c->charset, "utf8") == 0 ? "utf8mb3" : c->charset;
 }
 
 static bool same_members(const gf_column *a, const gf_column *b)
@@ -42,8 +35,8 @@ static bool same_column(const gf_column *a, const gf_column *b)
 {
     return strcmp(a->name, b->name) == 0 && a->type == b->type && a->is_unsigned == b->is_unsigned &&
            a->generated == b->generated && a->char_bytes == b->char_bytes && a->precision == b->precision &&
-           a->scale == b->scale && a->fsp == b->fsp && a->bits == b->bits && same_charset(a->charset, b->charset) &&
-           same_members(a, b);
+           a->scale == b->scale && a->fsp == b->fsp && a->bits == b->bits &&
+           strcmp(charset_of(a), charset_of(b)) == 0 && same_members(a, b);
 }
 
 /* *column: the first that differs, by its number from 1. */

@@ -14,15 +14,11 @@
  */
 #include "in_memory.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gfreplica/log.h"
-
-static const char *text_of(const char *s)
-{
-    return s != NULL ? s : "";
-}
 
 static bool is_in_memory(const gf_table *t)
 {
@@ -46,7 +42,7 @@ bool gf_memory_is_emptied(gf_catalog *c, const gf_statement *st)
     const gf_stmt_object *o = st->objects;
     gf_buf plain = {0};
     const gf_table *t;
-    bool yes = false;
+    bool yes;
 
     if (st->object_count != 1)
         return false;
@@ -78,38 +74,33 @@ bool gf_memory_again(gf_job *j, gf_error *err)
            gf_fail(err, GF_ERR_RETRY, "%s: they are copied again", what);
 }
 
-static bool count_rows(char **rows, MYSQL *db, const char *name, const gf_table *t, gf_error *err)
+static bool count_rows(uint64_t *rows, MYSQL *db, const char *name, const gf_table *t, gf_error *err)
 {
-    return gf_server_scalar(rows, db, t->label, err, "SELECT COUNT(*) FROM %s", name);
-}
+    char *count = NULL;
+    bool ok = gf_server_scalar(&count, db, t->label, err, "SELECT COUNT(*) FROM %s", name);
 
-/* Of rows that were there before the target may have more. */
-static bool is_complete(const gf_job *j, const char *there, const char *here)
-{
-    uint64_t wanted = strtoull(text_of(there), NULL, 10), found = strtoull(text_of(here), NULL, 10);
-
-    return j->config->allow_existing ? found >= wanted : found == wanted;
+    *rows = count != NULL ? strtoull(count, NULL, 10) : 0;
+    free(count);
+    return ok;
 }
 
 static bool same_count(gf_job *j, const gf_table *t, gf_error *err)
 {
-    char *there = NULL, *here = NULL;
-    bool ok =
-        count_rows(&there, j->source, t->source_sql, t, err) && count_rows(&here, j->target, t->target_sql, t, err);
+    bool heals = !j->memory_counted && j->marker != NULL && !j->config->allow_existing;
+    uint64_t there, here;
 
-    if (ok && !is_complete(j, there, here)) {
-        bool heals = !j->memory_counted && j->marker != NULL && !j->config->allow_existing;
-
-        ok = heals ? gf_memory_again(j, err)
-                   : gf_fail(err, GF_ERR_DATA,
-                             "%s, of the engine MEMORY, has %s rows on the source and %s on the target: a server was "
-                             "restarted, or somebody still writes to it. Make them equal, run and cut over again",
-                             t->label, there, here);
-        j->memory_counted = true;
-    }
-    free(there);
-    free(here);
-    return ok;
+    if (!count_rows(&there, j->source, t->source_sql, t, err) || !count_rows(&here, j->target, t->target_sql, t, err))
+        return false;
+    if (here == there || (here > there && j->config->allow_existing)) /* it may have rows that were there before */
+        return true;
+    j->memory_counted = true;
+    if (heals)
+        return gf_memory_again(j, err);
+    return gf_fail(err, GF_ERR_DATA,
+                   "%s, of the engine MEMORY, has %" PRIu64 " rows on the source and %" PRIu64
+                   " on the target: a server "
+                   "was restarted, or somebody still writes to it. Make them equal, run and cut over again",
+                   t->label, there, here);
 }
 
 bool gf_memory_counts(gf_job *j, gf_error *err)

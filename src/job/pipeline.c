@@ -305,12 +305,17 @@ static bool failed(struct pipeline *p, gf_error *err)
            gf_receiving_failed(p->job, err);
 }
 
+static bool applied_locked(const gf_job *j, const gf_position *pos)
+{
+    return j->state.position.file[0] != '\0' && gf_position_cmp(&j->state.position, pos) >= 0;
+}
+
 static bool applied(gf_job *j, const gf_position *pos)
 {
     bool yes;
 
     pthread_mutex_lock(&j->lock);
-    yes = j->state.position.file[0] != '\0' && gf_position_cmp(&j->state.position, pos) >= 0;
+    yes = applied_locked(j, pos);
     pthread_mutex_unlock(&j->lock);
     return yes;
 }
@@ -320,8 +325,7 @@ static bool memory_is_kept(gf_job *j, gf_error *err)
     bool lost;
 
     pthread_mutex_lock(&j->lock);
-    lost = j->emptied_at.file[0] != '\0' && j->state.position.file[0] != '\0' &&
-           gf_position_cmp(&j->state.position, &j->emptied_at) >= 0;
+    lost = j->emptied_at.file[0] != '\0' && applied_locked(j, &j->emptied_at);
     pthread_mutex_unlock(&j->lock);
     return !lost || gf_memory_again(j, err);
 }

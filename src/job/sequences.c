@@ -155,13 +155,12 @@ bool gf_sequences_create(MYSQL *source, MYSQL *target, const gf_server_info *sou
            each_sequence(source, source_info, &config->filter, create, &b, err);
 }
 
-static bool read_properties(char **out, MYSQL *db, const gf_buf *name, gf_error *err)
+static bool read_properties(char **out, MYSQL *db, gf_buf *name, gf_error *err)
 {
-    return gf_server_scalar(
-        out, db, "read its properties", err,
-        "SELECT CONCAT_WS(',',start_value,minimum_value,maximum_value,increment,cache_size,cycle_option) "
-        "FROM %.*s",
-        (int)name->len, (const char *)name->data);
+    static const char all[] = "start_value,minimum_value,maximum_value,increment,cache_size,cycle_option";
+
+    return gf_server_scalar(out, db, "read its properties", err, "SELECT CONCAT_WS(',',%s) FROM %s", all,
+                            gf_buf_cstr(name));
 }
 
 /* ALTER SEQUENCE is not repeated, and need not be: nobody draws from the target's before the end. */

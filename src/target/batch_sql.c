@@ -166,6 +166,16 @@ static bool add(struct out *w, const gf_table *t, form f, struct row *r, gf_erro
     return w->sql.len + 16 <= w->o->packet || too_large(w, t, r, err);
 }
 
+/* A DELETE of the row of row->key; scratch: for its text, the caller's. */
+static bool add_delete(struct out *w, const gf_table *t, struct row *row, bool by_bytes, gf_buf *scratch, gf_error *err)
+{
+    gf_buf_reset(scratch);
+    if (!gf_literal_identity(scratch, t, row->key, by_bytes, err))
+        return false;
+    row->text = gf_slice_of(scratch->data, scratch->len);
+    return add(w, t, FORM_DELETE_OR, row, err);
+}
+
 /* ---- net effect ---- */
 
 typedef struct {
@@ -323,7 +333,7 @@ static bool delete_gone(struct out *w, const struct net *n, const net_table *t, 
 {
     const gf_key *key = &t->table->keys[t->table->identity];
     bool by_bytes = w->o->unlike && has_text(t->table, key), ok = true;
-    form f = key->part_count == 1 && !by_bytes ? FORM_DELETE_IN : FORM_DELETE_OR;
+    form f = key->part_count == 1 ? FORM_DELETE_IN : FORM_DELETE_OR;
     gf_buf where = {0};
 
     for (uint32_t i = t->first; i != 0 && ok; i = n->rows[i - 1].next) {
@@ -334,12 +344,7 @@ static bool delete_gone(struct out *w, const struct net *n, const net_table *t, 
             continue;
         row.text = r->gone->before_where;
         row.least = r->existed && r->touches == 1;
-        if (by_bytes) {
-            gf_buf_reset(&where);
-            ok = gf_literal_identity(&where, t->table, r->key, true, err);
-            row.text = gf_slice_of(where.data, where.len);
-        }
-        ok = ok && add(w, t->table, f, &row, err);
+        ok = by_bytes ? add_delete(w, t->table, &row, true, &where, err) : add(w, t->table, f, &row, err);
     }
     gf_buf_free(&where);
     return ok && flush(w, true, err);
@@ -366,10 +371,7 @@ static bool delete_changed(struct out *w, const struct net *n, const net_table *
 
         if (r->image == NULL || (!r->existed && !guarded))
             continue;
-        gf_buf_reset(&where);
-        ok = gf_literal_identity(&where, t->table, r->key, w->o->unlike, err);
-        row.text = gf_slice_of(where.data, where.len);
-        ok = ok && add(w, t->table, FORM_DELETE_OR, &row, err);
+        ok = add_delete(w, t->table, &row, w->o->unlike, &where, err);
     }
     gf_buf_free(&where);
     return ok && flush(w, true, err);
@@ -513,10 +515,7 @@ bool gf_chunk_clear_sql(const gf_chunk *c, const gf_sql_options *o, gf_stmt_fn *
         if (from->dropped)
             continue;
         row.key = gf_slice_of(c->keys.data + from->key, from->key_len);
-        gf_buf_reset(&where);
-        ok = gf_literal_identity(&where, t, row.key, true, err);
-        row.text = gf_slice_of(where.data, where.len);
-        ok = ok && add(&w, t, FORM_DELETE_OR, &row, err);
+        ok = add_delete(&w, t, &row, true, &where, err);
     }
     ok = ok && flush(&w, true, err);
     gf_buf_free(&where);

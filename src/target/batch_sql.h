@@ -16,8 +16,9 @@ typedef struct {
     const char *prefix; /* in front of every statement, "" for nothing */
     bool single;        /* one row a statement: to find the row that differs */
     bool unlike;        /* the target may hold strings equal that the source tells apart, or the other way round */
-    bool
-        guards; /* no row takes another one's place in a unique key; where counts don't tell, and no change comes again */
+    /* No row takes another one's place in a unique key; where counts don't tell, and no change comes again. */
+    bool guards;
+    /* Of a batch only the changes whose held[] is `want` (overlap.h); NULL: all. */
     const bool *held;
     bool want;
 } gf_sql_options;

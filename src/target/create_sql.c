@@ -15,7 +15,7 @@
 #include <strings.h>
 
 #include "gfreplica/target.h"
-#include "tokens.h"
+#include "gfreplica/tokens.h"
 
 struct rewrite {
     const gf_table *t;
@@ -84,6 +84,11 @@ static bool refuse(const struct rewrite *r, gf_error *err, const char *what, siz
 static bool to_mariadb(const struct rewrite *r)
 {
     return r->target->flavor == GF_FLAVOR_MARIADB;
+}
+
+static bool from_mariadb(const struct rewrite *r)
+{
+    return r->source->flavor == GF_FLAVOR_MARIADB;
 }
 
 /* ---- collations ---- */
@@ -215,13 +220,14 @@ static bool on_character(struct rewrite *r, gf_error *err)
 
 /* ---- names ---- */
 
-static void write_reference(struct rewrite *r, const char *db, const char *name)
+/* with_db: also where it is the table's own. */
+static void write_reference(struct rewrite *r, const char *db, const char *name, bool with_db)
 {
     const gf_filter *f = &r->config->filter;
     bool moved = gf_filter_table(f, db, name);
     const char *target_db = moved ? gf_filter_target_db(f, db) : db;
 
-    if (strcmp(target_db, r->t->target_db) != 0) {
+    if (with_db || strcmp(target_db, r->t->target_db) != 0) {
         gf_buf_ident(&r->out, target_db);
         gf_buf_str(&r->out, ".");
     }
@@ -243,7 +249,7 @@ static bool on_references(struct rewrite *r, gf_error *err)
         second = behind(r, dot);
     db = second != 0 ? gf_tok_unquote(&r->tokens[first]) : gf_strdup(r->t->db);
     name = gf_tok_unquote(&r->tokens[second != 0 ? second : first]);
-    write_reference(r, db, name);
+    write_reference(r, db, name, false);
     free(db);
     free(name);
     r->at = (second != 0 ? second : first) + 1;
@@ -253,11 +259,9 @@ static bool on_references(struct rewrite *r, gf_error *err)
 /* nextval(`db`.`sequence`), as MariaDB prints it in a DEFAULT */
 static bool on_sequence(struct rewrite *r, gf_error *err)
 {
-    const gf_filter *f = &r->config->filter;
     size_t open = behind(r, r->at), first = behind(r, open), dot = behind(r, first), second = behind(r, dot);
     size_t close = behind(r, second);
     char *db, *name;
-    bool moved;
 
     (void)err;
     if (!gf_tok_punct(&r->tokens[open], '(') || r->tokens[first].kind != GF_TOK_NAME ||
@@ -270,10 +274,7 @@ static bool on_sequence(struct rewrite *r, gf_error *err)
         copy(r, &r->tokens[r->at]);
     db = gf_tok_unquote(&r->tokens[first]);
     name = gf_tok_unquote(&r->tokens[second]);
-    moved = gf_filter_table(f, db, name);
-    gf_buf_ident(&r->out, moved ? gf_filter_target_db(f, db) : db);
-    gf_buf_byte(&r->out, '.');
-    gf_buf_ident(&r->out, moved ? gf_filter_target_table(f, name) : name);
+    write_reference(r, db, name, true);
     gf_buf_byte(&r->out, ')');
     free(name);
     free(db);
@@ -313,7 +314,7 @@ static bool on_default(struct rewrite *r, gf_error *err)
     size_t value = behind(r, r->at), end = default_end(r, value);
     const gf_tok *k = &r->tokens[value];
     bool call = k->kind == GF_TOK_WORD && end > value + 1 && k->text[0] != '_';
-    bool wrap = r->column != NULL && !to_mariadb(r) && r->source->flavor == GF_FLAVOR_MARIADB;
+    bool wrap = r->column != NULL && !to_mariadb(r) && from_mariadb(r);
 
     (void)err;
     wrap = wrap && k->kind != GF_TOK_END && !gf_tok_punct(k, '(') && !gf_tok_is(k, "NULL") &&
@@ -330,14 +331,6 @@ static bool on_default(struct rewrite *r, gf_error *err)
     return true;
 }
 
-static bool is_ascii(const gf_tok *k)
-{
-    for (size_t i = 0; i < k->len; i++)
-        if ((unsigned char)k->text[i] >= 0x80)
-            return false;
-    return true;
-}
-
 /*
  * _utf8mb4'it\'s' in a DEFAULT, a CHECK or a generated column, as MySQL prints its literals. MariaDB stores such an
  * expression as text, and behind an introducer it forgets to escape, and writes what does not print as \xC3, which it
@@ -347,12 +340,11 @@ static bool is_ascii(const gf_tok *k)
 static bool on_introducer(struct rewrite *r, gf_error *err)
 {
     const gf_tok *k = &r->tokens[r->at], *text = k + 1;
-    bool same = is_ascii(text) || strncmp(k->text, "_utf8", 5) == 0;
+    bool same = gf_tok_is_ascii(text) || strncmp(k->text, "_utf8", 5) == 0;
 
-    if (r->source->flavor == GF_FLAVOR_MARIADB && memmem(text->text, text->len, "\\x", 2) != NULL)
+    if (from_mariadb(r) && memmem(text->text, text->len, "\\x", 2) != NULL)
         return refuse(r, err, k->text, k->len + text->len, "MariaDB prints this literal as another one than it is");
-    if (!to_mariadb(r) || r->source->flavor == GF_FLAVOR_MARIADB ||
-        (is_ascii(text) && memchr(text->text, '\\', text->len) == NULL)) {
+    if (!to_mariadb(r) || from_mariadb(r) || (gf_tok_is_ascii(text) && memchr(text->text, '\\', text->len) == NULL)) {
         copy(r, k);
         r->at++;
         return true;
@@ -608,7 +600,7 @@ static bool handle_word(struct rewrite *r, gf_error *err)
         return false;
     if (k->text[0] == '_' && k[1].kind == GF_TOK_STRING)
         return on_introducer(r, err);
-    if (is_introduced_hex(r) && to_mariadb(r) && r->source->flavor == GF_FLAVOR_MYSQL)
+    if (is_introduced_hex(r) && to_mariadb(r) && !from_mariadb(r))
         return refuse(r, err, k->text, k->len, "MariaDB can't store a literal of this character set outside ASCII");
     for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++)
         if (gf_tok_is(k, handlers[i].word))

@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#include "tokens.h"
+#include "gfreplica/tokens.h"
 
 /* One element of the list between the definition's outer parentheses: tokens from..to, spaces around it left out. */
 struct element {

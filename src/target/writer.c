@@ -352,6 +352,14 @@ static bool run_item(gf_writer *w, gf_item *item, gf_error *err)
     }
 }
 
+/* The first piece has the statements of the transactions before the large one; the last one's go with the position. */
+static bool write_piece(gf_writer *w, const gf_batch *b, gf_error *err)
+{
+    if (!write_changes(w, b, (gf_send_mode){.alone = true}, NULL, false, err))
+        return false;
+    return b->ends || w->opt->marker == NULL || (send_statements(w, b, err) && gf_sender_flush(&w->sender, err));
+}
+
 static bool run_large(gf_writer *w, gf_item *item, gf_error *err)
 {
     uint64_t changes = 0;
@@ -360,13 +368,10 @@ static bool run_large(gf_writer *w, gf_item *item, gf_error *err)
         return false;
     for (;;) {
         changes += item->batch->count;
-        if (!write_changes(w, item->batch, (gf_send_mode){.alone = true}, NULL, false, err))
+        if (!write_piece(w, item->batch, err))
             return batch_context(item->batch, err) || gf_fail_context(err, "large transaction");
         if (item->batch->ends)
             break;
-        /* The first piece has those of the transactions before the large one. */
-        if (w->opt->marker != NULL && !(send_statements(w, item->batch, err) && gf_sender_flush(&w->sender, err)))
-            return batch_context(item->batch, err) || gf_fail_context(err, "large transaction");
         if (!gf_sched_piece(w->sched, item))
             return false;
     }

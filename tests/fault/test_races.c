@@ -211,17 +211,6 @@ static void ends_equal(scene *s, h_run *job, bool ask)
     h_run_free(job);
 }
 
-static void wait_rows(scene *s, long long rows)
-{
-    for (double deadline = h_now() + FOREVER;;) {
-        if (h_sql_try(s->target, NULL, "SELECT 1 FROM %s.t LIMIT 0", s->db) == 0 &&
-            h_number(s->target, "SELECT COUNT(*) FROM %s.t", s->db) >= rows)
-            return;
-        ck_assert(h_now() < deadline);
-        h_sleep(0.02);
-    }
-}
-
 /* The target has it, or chunks wait for it; the source shows nothing of it all the while. */
 static void wait_for_race(scene *s, h_run *job)
 {
@@ -259,7 +248,7 @@ START_TEST(race__at_chunk_reads_and_deletes)
     h_run *job = start_job(&s);
     char *log;
 
-    wait_rows(&s, 100);
+    ck_assert(h_wait_rows(job, s.target, s.db, "t", 100, FOREVER));
     tell(&s, "pause");
     hold(&s);
     tell(&s, "resume");
@@ -302,7 +291,7 @@ START_TEST(race__and_a_kill)
     scene s = begin(_i, "killed");
     h_run *job = start_job(&s);
 
-    wait_rows(&s, 100);
+    ck_assert(h_wait_rows(job, s.target, s.db, "t", 100, FOREVER));
     tell(&s, "pause");
     hold(&s);
     tell(&s, "resume");

@@ -710,9 +710,7 @@ static void meet_while_copying(unsigned i, h_server *to)
     fill_meeting(db, meeting[i].mapped);
     run = h_start("--checkpoint-dir", dir, "--job", db, "--chunk-rows", "1", "--readers", "1", "--copy-writers", "1",
                   conf);
-    while (!run->ended && (h_sql_try(to, NULL, "SELECT 1 FROM %s.t LIMIT 0", db) != 0 ||
-                           h_number(to, "SELECT COUNT(*) FROM %s.t", db) < 10))
-        h_sleep(0.01);
+    ck_assert(h_wait_rows(run, to, db, "t", 10, LONG));
     f_use(mysql[0], db);
     h_sql(mysql[0], "%s", meeting[i].stream);
     f_ends(run, 4, LONG);

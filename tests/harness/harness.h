@@ -106,6 +106,9 @@ void h_signal(h_run *run, int number);
 /* Wait for its end: the exit code, or -1 when it still runs after so many seconds. */
 int h_wait(h_run *run, double seconds);
 
+/* Wait until a table, which need not be there yet, has so many rows; false when the run ended or the time is over. */
+bool h_wait_rows(h_run *run, h_server *target, const char *database, const char *table, long long rows, double seconds);
+
 /* Wait until its stderr contains `text`; false when it ended without it or when the time is over. */
 bool h_wait_log(h_run *run, const char *text, double seconds);
 

@@ -175,6 +175,19 @@ bool h_wait_log(h_run *run, const char *text, double seconds)
     }
 }
 
+bool h_wait_rows(h_run *run, h_server *target, const char *database, const char *table, long long rows, double seconds)
+{
+    double deadline = h_now() + seconds;
+
+    while (h_sql_try(target, NULL, "SELECT 1 FROM %s.%s LIMIT 0", database, table) != 0 ||
+           h_number(target, "SELECT COUNT(*) FROM %s.%s", database, table) < rows) {
+        if (reap(run) || h_now() > deadline)
+            return false;
+        h_sleep(POLL_SECONDS);
+    }
+    return true;
+}
+
 void h_run_free(h_run *run)
 {
     if (run == NULL)

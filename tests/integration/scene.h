@@ -96,18 +96,7 @@ static inline void fill(scene *s, unsigned rows)
 
 static inline void wait_rows(scene *s, h_run *run, long long rows)
 {
-    double deadline = h_now() + FOREVER;
-
-    for (;;) {
-        bool there = h_sql_try(s->target, NULL, "SELECT 1 FROM %s.table1 LIMIT 0", s->db) == 0 &&
-                     h_number(s->target, "SELECT COUNT(*) FROM %s.table1", s->db) >= rows;
-
-        if (there)
-            return;
-        ck_assert_int_eq(h_wait(run, 0), -1);
-        ck_assert(h_now() < deadline);
-        h_sleep(0.02);
-    }
+    ck_assert(h_wait_rows(run, s->target, s->db, "table1", rows, FOREVER));
 }
 
 static inline void tell(h_run *run)

@@ -290,9 +290,7 @@ START_TEST(statement__meets_a_copy)
     make_large(db, "u");
     conf = h_config(source, target, db, slow);
     run = h_start("--checkpoint-dir", dir, "--job", db, conf);
-    while (!run->ended && (h_sql_try(target, NULL, "SELECT 1 FROM %s.t LIMIT 0", db) != 0 ||
-                           h_number(target, "SELECT COUNT(*) FROM %s.t", db) == 0))
-        h_sleep(0.02);
+    ck_assert(h_wait_rows(run, target, db, "t", 1, FOREVER));
     run_script(db, while_copying[_i]);
     must_log(run, "stage streaming");
     log = h_stderr(run);

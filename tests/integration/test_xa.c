@@ -56,7 +56,16 @@ static void make_tables(int way, const char *db)
     h_sql(sources[way], "INSERT INTO %s.t VALUES (1,'a',1),(2,'b',2),(3,'c',3),(4,'d',4),(5,'e',5)", db);
 }
 
-static void cut_over_equal(int way, h_run *run, const char *dir, const char *db)
+static h_run *start_streaming(const char *dir, const char *db, const char *conf)
+{
+    h_run *run = h_start("--checkpoint-dir", dir, "--job", db, conf);
+
+    ck_assert(h_wait_log(run, "stage streaming", 60));
+    return run;
+}
+
+/* Ends the test: takes all that it had. */
+static void end_equal(int way, h_run *run, char *dir, char *conf, char *db)
 {
     int code = h_exec(NULL, NULL, 10, "cutover", "--checkpoint-dir", dir);
 
@@ -70,6 +79,10 @@ static void cut_over_equal(int way, h_run *run, const char *dir, const char *db)
     }
     ck_assert_int_eq(code, 0);
     ck_assert_uint_eq(h_compare(sources[way], targets[way], db), 0);
+    h_run_free(run);
+    free(conf);
+    free(dir);
+    free(db);
 }
 
 START_TEST(xa__counts_where_it_is_decided)
@@ -79,8 +92,7 @@ START_TEST(xa__counts_where_it_is_decided)
 
     make_tables(_i, db);
     conf = h_config(sources[_i], targets[_i], db, NULL);
-    run = h_start("--checkpoint-dir", dir, "--job", db, conf);
-    ck_assert(h_wait_log(run, "stage streaming", 60));
+    run = start_streaming(dir, db, conf);
     xa(_i, db, "late", "UPDATE t SET v='late' WHERE id=1|INSERT INTO t VALUES (10,'ten',10)", "XA PREPARE 'late'");
     xa(_i, db, "undone", "DELETE FROM t WHERE id=2", "XA PREPARE 'undone'");
     h_sql(sources[_i], "UPDATE %s.t SET v='between' WHERE id=3", db);
@@ -89,11 +101,7 @@ START_TEST(xa__counts_where_it_is_decided)
     h_sql(sources[_i], "DELETE FROM %s.t WHERE id=2", db);
     h_sql(sources[_i], "XA COMMIT 'late'");
     h_sql(sources[_i], "UPDATE %s.t SET v='after' WHERE id=10", db);
-    cut_over_equal(_i, run, dir, db);
-    h_run_free(run);
-    free(conf);
-    free(dir);
-    free(db);
+    end_equal(_i, run, dir, conf, db);
 }
 END_TEST
 
@@ -104,8 +112,7 @@ START_TEST(xa__prepared_changes_survive_a_kill)
 
     make_tables(_i, db);
     conf = h_config(sources[_i], targets[_i], db, NULL);
-    run = h_start("--checkpoint-dir", dir, "--job", db, conf);
-    ck_assert(h_wait_log(run, "stage streaming", 60));
+    run = start_streaming(dir, db, conf);
     xa(_i, db, "kept", "UPDATE t SET v='kept', u=50 WHERE id=5", "XA PREPARE 'kept'");
     h_sql(sources[_i], "UPDATE %s.t SET v='seen' WHERE id=1", db);
     for (int i = 0; i < 100; i++) { /* until PREPARE's place is passed on the target */
@@ -116,15 +123,10 @@ START_TEST(xa__prepared_changes_survive_a_kill)
     h_signal(run, SIGKILL);
     h_wait(run, 10);
     h_run_free(run);
-    run = h_start("--checkpoint-dir", dir, "--job", db, conf);
-    ck_assert(h_wait_log(run, "stage streaming", 60));
+    run = start_streaming(dir, db, conf);
     ck_assert_int_eq(h_number(targets[_i], "SELECT COUNT(*) FROM %s.t WHERE v='kept'", db), 0);
     h_sql(sources[_i], "XA COMMIT 'kept'");
-    cut_over_equal(_i, run, dir, db);
-    h_run_free(run);
-    free(conf);
-    free(dir);
-    free(db);
+    end_equal(_i, run, dir, conf, db);
 }
 END_TEST
 
@@ -140,8 +142,7 @@ static h_run *fall_behind(h_run *run, int family, const char *db, const char *di
     else
         h_sql(sources[family], "XA COMMIT 'again'");
     h_sql(sources[family], "UPDATE %s.big SET v=v+1", db);
-    run = h_start("--checkpoint-dir", dir, "--job", db, conf);
-    ck_assert(h_wait_log(run, "stage streaming", 60));
+    run = start_streaming(dir, db, conf);
     return run;
 }
 
@@ -155,18 +156,13 @@ START_TEST(xa__is_kept_beside_a_transaction_in_pieces)
     for (int have = 1; have < 20000; have *= 2)
         h_sql(sources[_i], "INSERT INTO %s.big SELECT id+%d, 0 FROM %s.big", db, have, db);
     conf = h_config(sources[_i], targets[_i], db, NULL);
-    run = h_start("--checkpoint-dir", dir, "--job", db, conf);
-    ck_assert(h_wait_log(run, "stage streaming", 60));
+    run = start_streaming(dir, db, conf);
     run = fall_behind(run, _i, db, dir, conf, true);
     run = fall_behind(run, _i, db, dir, conf, false);
     xa(_i, db, "again", "UPDATE t SET v='another' WHERE id=3", "XA PREPARE 'again'");
     h_sql(sources[_i], "UPDATE %s.t SET v='later' WHERE id=2", db);
     h_sql(sources[_i], "XA COMMIT 'again'");
-    cut_over_equal(_i, run, dir, db);
-    h_run_free(run);
-    free(conf);
-    free(dir);
-    free(db);
+    end_equal(_i, run, dir, conf, db);
 }
 END_TEST
 
@@ -179,8 +175,7 @@ START_TEST(xa__a_decision_follows_its_preparation)
 
     make_tables(_i, db);
     conf = h_config(sources[_i], targets[_i], db, NULL);
-    run = h_start("--checkpoint-dir", dir, "--job", db, conf);
-    ck_assert(h_wait_log(run, "stage streaming", 60));
+    run = start_streaming(dir, db, conf);
     mysql_query(stranger, "BEGIN");
     ck_assert_int_eq(mysql_query(stranger, "SELECT * FROM _gfreplica.xa FOR UPDATE"), 0);
     mysql_free_result(mysql_store_result(stranger));
@@ -193,11 +188,7 @@ START_TEST(xa__a_decision_follows_its_preparation)
     h_sleep(0.5);
     mysql_query(stranger, "ROLLBACK");
     mysql_close(stranger);
-    cut_over_equal(_i, run, dir, db);
-    h_run_free(run);
-    free(conf);
-    free(dir);
-    free(db);
+    end_equal(_i, run, dir, conf, db);
 }
 END_TEST
 

@@ -2,7 +2,7 @@
 /*
  * tokens.c - cutting what SHOW CREATE TABLE prints.
  */
-#include "tokens.h"
+#include "gfreplica/tokens.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -93,6 +93,14 @@ bool gf_tok_is(const gf_tok *k, const char *word)
 bool gf_tok_punct(const gf_tok *k, char c)
 {
     return k->kind == GF_TOK_PUNCT && *k->text == c;
+}
+
+bool gf_tok_is_ascii(const gf_tok *k)
+{
+    for (size_t i = 0; i < k->len; i++)
+        if ((k->text[i] & 0x80) != 0)
+            return false;
+    return true;
 }
 
 char *gf_tok_unquote(const gf_tok *k)

@@ -4,8 +4,8 @@
  *
  * Nothing is lost: the tokens one after the other are the text. Threads: any, they are plain values.
  */
-#ifndef GFREPLICA_TARGET_TOKENS_H
-#define GFREPLICA_TARGET_TOKENS_H
+#ifndef GFREPLICA_TOKENS_H
+#define GFREPLICA_TOKENS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,6 +31,7 @@ typedef struct {
 gf_tok *gf_tok_cut(const char *text);              /* owned by the caller (free); ends with GF_TOK_END */
 bool gf_tok_is(const gf_tok *k, const char *word); /* this keyword, in any case */
 bool gf_tok_punct(const gf_tok *k, char c);        /* this byte of punctuation */
-char *gf_tok_unquote(const gf_tok *k);             /* the name that a GF_TOK_NAME is; owned by the caller */
+bool gf_tok_is_ascii(const gf_tok *k);
+char *gf_tok_unquote(const gf_tok *k); /* the name that a GF_TOK_NAME is; owned by the caller */
 
 #endif
