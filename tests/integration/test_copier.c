@@ -293,7 +293,6 @@ static bool on_statement(void *ctx, const gf_statement *s, bool inside, const gf
 
         if (old == NULL || strstr(s->verb, "ALTER") == NULL)
             continue;
-        gf_merger_enter(m->merger);
         gf_merger_invalidate(m->merger, old);
         if (!gf_server_exec(m->target, "use", err, "USE dst"))
             return false;
