@@ -163,6 +163,19 @@ static int status(gf_cli *cli)
     return print(&text);
 }
 
+static int verify(gf_cli *cli)
+{
+    gf_buf report = {0};
+    gf_error err;
+    int code = gf_job_verify(&report, &cli->config, cli->json, &err);
+
+    if (report.len == 0) {
+        gf_buf_free(&report);
+        return fail(&err, code);
+    }
+    return print(&report) == GF_EXIT_DONE ? code : GF_EXIT_FAILED;
+}
+
 static int request(gf_cli *cli, const char *what)
 {
     gf_error err;
@@ -247,6 +260,7 @@ static int execute(gf_cli *cli)
     case GF_CMD_RECEIVE: return run(cli, gf_job_receive);
     case GF_CMD_CHECK: return check(cli);
     case GF_CMD_STATUS: return status(cli);
+    case GF_CMD_VERIFY: return verify(cli);
     case GF_CMD_CUTOVER: return request(cli, "cutover");
     case GF_CMD_PAUSE: return request(cli, "pause");
     case GF_CMD_RESUME: return request(cli, "resume");

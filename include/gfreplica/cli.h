@@ -15,6 +15,7 @@ typedef enum {
     GF_CMD_CHECK,
     GF_CMD_RECEIVE,
     GF_CMD_STATUS,
+    GF_CMD_VERIFY,
     GF_CMD_CUTOVER,
     GF_CMD_PAUSE,
     GF_CMD_RESUME,
@@ -29,7 +30,7 @@ typedef enum {
 typedef struct {
     gf_command command;
     char *file;  /* STATE.json of import-state, docs section, ... */
-    bool json;   /* status --json */
+    bool json;   /* status, verify: --json */
     bool native; /* export-state --format=native */
     gf_config config;
 } gf_cli;

@@ -101,6 +101,7 @@ typedef struct {
     bool allow_super_on_read_only; /* AllowSuperUserOnReadOnly: target's read_only is no obstacle */
     gf_names create_first;         /* TablesToBeCreatedFirst, "db.table" */
     gf_renames map_collation;      /* --map-collation A=B */
+    bool verify;                   /* all rows are compared at the cutover */
     bool create_objects;           /* triggers, views, routines, events are created at the cutover */
 
     /* limits */

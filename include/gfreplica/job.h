@@ -28,6 +28,10 @@ int gf_job_run(gf_job *j);             /* returns a gf_exit */
 int gf_job_receive(gf_job *j);         /* only fills the relay, needs no target; likewise */
 void gf_job_free(gf_job *j);
 
+/* `gfreplica verify`: compares the rows of source and target, of a job that streams or is done. The report, as text or JSON,
+   is appended; returns a gf_exit. *err is filled when that is REFUSED, or FAILED with an empty report. */
+int gf_job_verify(gf_buf *report, gf_config *config, bool json, gf_error *err);
+
 void gf_job_stop(gf_job *j, const char *why); /* at the next transaction boundary; twice: at once */
 /* As if AutomaticCutover had been set. True when the checkpoint has it, so that a run resumed after a crash goes on with
    it; false when that takes longer than two seconds (between attempts nothing is saved): then only this process knows. */

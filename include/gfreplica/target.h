@@ -121,6 +121,10 @@ GF_MUST_CHECK bool gf_marker_memory_note(const gf_marker *m, MYSQL *target, gf_e
 GF_MUST_CHECK bool gf_marker_memory_forget(const gf_marker *m, MYSQL *target, gf_error *err);
 /* Rule K: away with what an interrupted copy has left in a keyless table, if we are still the job's instance (R3). */
 GF_MUST_CHECK bool gf_marker_empty_table(gf_marker *m, MYSQL *target, const gf_table *t, gf_error *err);
+/* The job's position, from outside and without locks: what is committed now. flavor: the source's. CONFIG error when the
+   marker does not know the job. target: in autocommit. */
+GF_MUST_CHECK bool gf_marker_look(gf_position *out, MYSQL *target, const gf_config *config, gf_flavor flavor,
+                                  gf_error *err);
 /* Remove the job's rows (a finished or abandoned job). */
 GF_MUST_CHECK bool gf_marker_remove(gf_marker *m, MYSQL *target, gf_error *err);
 void gf_marker_content_free(gf_marker_content *c); /* back to {0} */

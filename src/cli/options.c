@@ -244,6 +244,10 @@ const cli_option cli_options[] = {
     {.flag = "cutover-timeout", .json = "CutoverTimeout", .type = OPT_SECONDS, .initial = "10m",
      .offset = CONF(cutover_timeout), .section = SECTION_CUTOVER,
      .help = "how long the final position may take to be reached"},
+    {.flag = "verify", .json = "VerifyAtCutover", .type = OPT_BOOL, .initial = "false", .offset = CONF(verify),
+     .section = SECTION_CUTOVER,
+     .help = "compare all rows of source and target at the cutover's end position, before the move is called done; the "
+             "applications wait for as long as both servers need to be read once"},
     CALLBACK("CutoverLock", cutover_lock, "before the final position is taken, so that writes end"),
     CALLBACK("CutoverUnlock", cutover_unlock, "when the target is complete"),
     {.flag = "cutover-retries", .json = "MaxCutoverRetries", .type = OPT_UINT, .initial = "1",
@@ -287,7 +291,7 @@ const cli_option cli_options[] = {
     {.flag = "defaults-file", .type = OPT_STRING, .offset = AT(defaults_file), .section = SECTION_COMMAND,
      .help = "option file to read instead of ~/.my.cnf: sections [gfreplica], [gfreplica-source], [gfreplica-target]"},
     {.flag = "json", .type = OPT_BOOL, .offset = AT(cli.json), .section = SECTION_COMMAND,
-     .help = "status: as JSON"},
+     .help = "status, verify: as JSON"},
     {.flag = "format", .type = OPT_STRING, .initial = "ghostferry", .offset = AT(format), .section = SECTION_COMMAND,
      .help = "export-state: ghostferry or native"},
     {.flag = "help", .type = OPT_BOOL, .offset = AT(help), .section = SECTION_COMMAND, .help = "print a summary"},
@@ -295,7 +299,7 @@ const cli_option cli_options[] = {
      .help = "print the version"},
 
     {.json = "VerifierType", .type = OPT_IGNORED, .section = SECTION_IGNORED, .choices = verifiers,
-     .help = "rows are compared by commands of their own, not by a verifier inside the run"},
+     .help = "rows are compared by `gfreplica verify` while the job streams, and at the cutover with VerifyAtCutover"},
     IGNORED("IterativeVerifierConfig", "there is no such verifier"),
     IGNORED("InlineVerifierConfig", "there is no such verifier"),
     IGNORED("CompressedColumnsForVerification", "columns are compared as they are stored"),

@@ -21,6 +21,7 @@ const cli_command cli_commands[] = {
     {"check",        GF_CMD_CHECK,        NULL,         true,  true,  "preflight: servers, grants, settings, tables; changes nothing"},
     {"receive",      GF_CMD_RECEIVE,      NULL,         true,  true,  "only pull the source's binlog into the checkpoint directory, for a job begun"},
     {"status",       GF_CMD_STATUS,       NULL,         false, true,  "progress of a running or stopped job [--json]"},
+    {"verify",       GF_CMD_VERIFY,       NULL,         true,  true,  "compare the rows of source and target, of a job that streams or is done [--json]"},
     {"cutover",      GF_CMD_CUTOVER,      NULL,         false, true,  "tell a running job to cut over once the stream has caught up"},
     {"pause",        GF_CMD_PAUSE,        NULL,         false, true,  "hold readers and writers of a running job"},
     {"resume",       GF_CMD_RESUME,       NULL,         false, true,  "let a paused job go on"},

@@ -13,7 +13,7 @@
  *
  * To find a value's number while reading the text from left to right, a first pass counts what each container holds.
  */
-#include "json_types.h"
+#include "gfreplica/json_types.h"
 
 #include <ctype.h>
 #include <stdlib.h>

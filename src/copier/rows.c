@@ -10,7 +10,7 @@
 
 #include "gfreplica/line.h"
 #include "gfreplica/literal.h"
-#include "json_types.h"
+#include "gfreplica/json_types.h"
 
 static bool part_of(const gf_key *key, unsigned column)
 {

@@ -311,7 +311,7 @@ static bool finish_objects(gf_job *j, gf_error *err)
 bool gf_cutover_finish(gf_job *j, gf_error *err)
 {
     if (!gf_hidden_ddl_none(j, err) || !gf_memory_counts(j, err) || !gf_definitions_agree(j, err) ||
-        !raise_counters(j, err) ||
+        !gf_verifying_at_cutover(j, err) || !raise_counters(j, err) ||
         !gf_sequences_raise(j->source, j->target, &j->source_info, &j->target_info, j->config, err) ||
         !finish_objects(j, err))
         return false;

@@ -12,6 +12,7 @@
  *   pipeline.c  the threads of one attempt: start, watch, stop; rule K
  *   durable.c   the target's last commits
  *   cutover.c   the end position, callbacks, what is done after the last change
+ *   verifying.c rows compared, at the cutover and by a command of its own
  *   receiving.c the relay and the receiver, which outlive the attempts; receiving alone
  *   progress.c  lag, rates, ETA, the checkpoint
  */
@@ -62,6 +63,7 @@ struct gf_job {
     bool plan_ready;        /* catalog and plan are whole: the state may be saved */
     bool had_attempt;       /* this process has started the pipeline before */
     bool memory_counted;    /* tables of the engine MEMORY were found unlike at the cutover, and are copied again */
+    bool mismatch;          /* the comparison at the cutover has found a difference */
     bool begun;             /* the target has our start position: from here on the marker decides */
     gf_buf left_out;        /* objects that are not moved, for the summary */
     gf_position start;      /* where the current attempt's stream starts */
@@ -160,6 +162,10 @@ GF_MUST_CHECK bool gf_cutover_step(struct pipeline *p, bool *done, gf_error *err
 GF_MUST_CHECK bool gf_cutover_finish(gf_job *j, gf_error *err); /* after the pipeline */
 /* Triggers and events that an earlier cutover has begun to create are dropped: rows are going to be written. */
 GF_MUST_CHECK bool gf_cutover_take_back(gf_job *j, gf_error *err);
+
+/* ---- verifying.c ---- */
+/* With config->verify: DIVERGED when a row differs, each named in the log. After the last change. */
+GF_MUST_CHECK bool gf_verifying_at_cutover(gf_job *j, gf_error *err);
 
 /* ---- durable.c ---- */
 /* After the last commit: true when a crash of the target loses nothing of it any more. CONFIG when it keeps nothing safe. */

@@ -298,7 +298,7 @@ static gf_exit exit_of(gf_job *j, const gf_error *err)
     case GF_ERR_STOPPED: return GF_EXIT_INTERRUPTED;
     case GF_ERR_CONFIG: return j->had_attempt ? GF_EXIT_FAILED : GF_EXIT_REFUSED;
     case GF_ERR_GONE: return GF_EXIT_FAILED_FINAL;
-    case GF_ERR_DIVERGED:
+    case GF_ERR_DIVERGED: return j->mismatch ? GF_EXIT_MISMATCH : GF_EXIT_FAILED;
     case GF_ERR_DATA:
     case GF_ERR_RETRY:
     case GF_ERR_SYSTEM: return GF_EXIT_FAILED;

@@ -285,6 +285,29 @@ START_TEST(race__at_the_cutover)
 }
 END_TEST
 
+/* The target has it, the source does not show it: that is no difference, and verify does not say so. */
+START_TEST(race__at_the_verification)
+{
+    scene s = begin(_i, "verified");
+    h_run *job = start_job(&s), *v;
+    char *log;
+
+    ck_assert(h_wait_log(job, "stage streaming", FOREVER));
+    hold(&s);
+    wait_for_race(&s, job);
+    v = h_start("verify", "--verbose", "--checkpoint-dir", s.dir, "--job", s.db, s.conf);
+    ck_assert_int_eq(h_wait(v, 7), -1); /* longer than a locking read waits before it tries again */
+    release(&s);
+    ck_assert_int_eq(h_wait(v, FOREVER), 0);
+    log = h_stderr(v);
+    ck_assert_ptr_nonnull(strstr(log, "rows that looked unlike are settled"));
+    free(log);
+    h_run_free(v);
+    ends_equal(&s, job, true);
+    end(&s);
+}
+END_TEST
+
 /* Killed while the target is ahead of what the source shows, and again while chunks wait. */
 START_TEST(race__and_a_kill)
 {
@@ -316,6 +339,7 @@ int main(void)
     const TTest *const tests[] = {
         race__at_the_start,
         race__at_chunk_reads_and_deletes,
+        race__at_the_verification,
         race__at_the_cutover,
         race__and_a_kill,
     };

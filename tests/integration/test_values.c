@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../src/copier/json_types.h"
+#include "gfreplica/json_types.h"
 #include "../../src/target/load.h"
 #include "gfreplica/copier.h"
 #include "gfreplica/decoder.h"

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../src/copier/json_types.h"
+#include "gfreplica/json_types.h"
 #include "run_suite.h"
 
 /* Members and elements are numbered container after container, as they open; the server's own numbering is what

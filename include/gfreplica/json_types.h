@@ -4,8 +4,8 @@
  *
  * Threads: no state.
  */
-#ifndef GFREPLICA_COPIER_JSON_TYPES_H
-#define GFREPLICA_COPIER_JSON_TYPES_H
+#ifndef GFREPLICA_JSON_TYPES_H
+#define GFREPLICA_JSON_TYPES_H
 
 #include "gfreplica/arena.h"
 #include "gfreplica/catalog.h"

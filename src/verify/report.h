@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * report.h - what the threads of a comparison have found.
+ *
+ * Threads: all functions take an inner lock.
+ */
+#ifndef GFREPLICA_VERIFY_REPORT_H
+#define GFREPLICA_VERIFY_REPORT_H
+
+#include "settle.h"
+
+enum { GF_LISTED_MAX = 100 /* differences of one table that are listed; then the rest of it is left alone */ };
+
+typedef struct gf_report gf_report;
+
+gf_report *gf_report_new(const gf_verify_options *opt);
+/* Ends it: what it has found goes to *out. */
+void gf_report_end(gf_verify_result *out, gf_report *r);
+
+void gf_report_rows(gf_report *r, uint64_t rows);   /* so many more rows compared */
+void gf_report_table(gf_report *r, const char *label); /* one more table, to its end */
+void gf_report_unlike(gf_report *r, const char *label, const char *what); /* the table as such */
+/* The settled list: differences and what stays open. *enough: the table has GF_LISTED_MAX of them. */
+GF_MUST_CHECK bool gf_report_suspects(bool *enough, gf_report *r, gf_pair *p, const gf_suspects *s, gf_error *err);
+/* The table is compared anew: what was found in it is forgotten. */
+void gf_report_forget(gf_report *r, const char *label);
+
+#endif

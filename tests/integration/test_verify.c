@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_verify.c - `gfreplica verify` and --verify: what is equal is said to be, whatever changes meanwhile; what differs
+ * is named, each row, and nothing else.
+ */
+#include <check.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness/harness.h"
+#include "integration/scene.h"
+#include "run_suite.h"
+
+enum { VERIFY_SECONDS = 100 };
+
+/* The workload's tables make their own database. */
+static scene begin_busy(int family, const char *name, unsigned rows, uint64_t seed)
+{
+    scene s = begin_scene(family, name, NULL);
+
+    h_sql(s.source, "DROP DATABASE %s", s.db);
+    h_workload_schema(s.source, s.db);
+    h_workload_fill(s.source, s.db, rows, seed);
+    return s;
+}
+
+static h_run *start_job(scene *s)
+{
+    h_run *job = h_start("--checkpoint-dir", s->dir, s->conf);
+
+    ck_assert(h_wait_log(job, "stage streaming", FOREVER));
+    return job;
+}
+
+static void stop_job(h_run *job)
+{
+    h_signal(job, SIGTERM);
+    ends_with(job, 3, 10);
+    h_run_free(job);
+}
+
+/* The exit code must be this one. Its report and its log, owned by the caller; either may be NULL. */
+static void verify(scene *s, int code, char **report, char **log)
+{
+    char *out, *err;
+    int got = h_exec(&out, &err, VERIFY_SECONDS, "verify", "--checkpoint-dir", s->dir, s->conf);
+
+    ck_assert_msg(got == code, "exit code %d, not %d: %s%s", got, code, out, err);
+    if (report != NULL)
+        *report = out;
+    else
+        free(out);
+    if (log != NULL)
+        *log = err;
+    else
+        free(err);
+}
+
+static void says(const char *text, const char *wanted)
+{
+    ck_assert_msg(strstr(text, wanted) != NULL, "'%s' is not in: %s", wanted, text);
+}
+
+static void equal(scene *s, const char *summary)
+{
+    char *report;
+
+    verify(s, 0, &report, NULL);
+    says(report, summary);
+    says(report, ": 0 differences");
+    free(report);
+}
+
+static void refuses(scene *s, int code, const char *why)
+{
+    char *out, *err;
+    int got = h_exec(&out, &err, VERIFY_SECONDS, "verify", "--checkpoint-dir", s->dir, s->conf);
+
+    ck_assert_msg(got == code, "exit code %d, not %d: %s%s", got, code, out, err);
+    ck_assert_str_eq(out, "");
+    says(err, why);
+    free(out);
+    free(err);
+}
+
+/* ---- equal ---- */
+
+/* Rows change under many hands, some of them all the time, and one table is altered again and again. */
+START_TEST(verify__is_content_while_applications_write)
+{
+    scene s = begin_busy(_i, "busy", 3000, 7);
+    h_workload *load;
+    h_run *job;
+
+    h_sql(s.source, "CREATE TABLE %s.counter (n BIGINT UNSIGNED, id INT PRIMARY KEY); INSERT INTO %s.counter VALUES (0, 1)",
+          s.db, s.db);
+    h_sql(s.source,
+          "CREATE EVENT %s.tick ON SCHEDULE EVERY 1 SECOND DO BEGIN DECLARE i INT DEFAULT 0; WHILE i < 300 DO"
+          " UPDATE %s.counter SET n = n + 1; SET i = i + 1; END WHILE; END; SET GLOBAL event_scheduler = ON",
+          s.db, s.db);
+    load = h_workload_start(s.source, s.db, 4, 3000, 60, 8);
+    job = start_job(&s);
+    for (int i = 0; i < 3; i++)
+        verify(&s, 0, NULL, NULL);
+    ck_assert_int_eq(h_wait(job, 0), -1);
+    h_sql(s.source, "SET GLOBAL event_scheduler = OFF");
+    h_workload_stop(load);
+    while (h_number(s.source, "SELECT n %% 300 FROM %s.counter", s.db) != 0) /* the last one goes on to its end */
+        h_sleep(0.1);
+    cut_over(&s, job);
+    verify(&s, 0, NULL, NULL);
+    h_run_free(job);
+    end_scene(&s);
+}
+END_TEST
+
+/* A paused job is behind: verify waits for it rather than to take for a difference what is on its way. */
+START_TEST(verify__waits_for_a_target_that_is_behind)
+{
+    scene s = begin_scene(_i, "behind", NULL);
+    h_run *job, *v;
+
+    fill(&s, 3000);
+    job = start_job(&s);
+    ck_assert_int_eq(h_exec(NULL, NULL, 10, "pause", "--checkpoint-dir", s.dir), 0);
+    h_sql(s.source, "UPDATE %s.table1 SET data = 'new' WHERE id %% 7 = 0; DELETE FROM %s.table1 WHERE id %% 11 = 0",
+          s.db, s.db);
+    v = h_start("verify", "--checkpoint-dir", s.dir, s.conf);
+    ck_assert_int_eq(h_wait(v, 3), -1);
+    ck_assert_int_eq(h_exec(NULL, NULL, 10, "resume", "--checkpoint-dir", s.dir), 0);
+    ends_with(v, 0, FOREVER);
+    h_run_free(v);
+    stop_job(job);
+    end_scene(&s);
+}
+END_TEST
+
+START_TEST(verify__follows_tables_that_are_altered)
+{
+    scene s = begin_scene(_i, "altered", NULL);
+    h_run *job, *v;
+
+    fill(&s, 9000);
+    job = start_job(&s);
+    v = h_start("verify", "--checkpoint-dir", s.dir, s.conf);
+    for (int i = 0; i < 6; i++) {
+        h_sql(s.source, "ALTER TABLE %s.table1 ADD COLUMN c%d INT DEFAULT %d; UPDATE %s.table1 SET c%d = id %% 5", s.db,
+              i, i, s.db, i);
+        if (i % 2 == 1)
+            h_sql(s.source, "ALTER TABLE %s.table1 DROP COLUMN c%d", s.db, i - 1);
+    }
+    ends_with(v, 0, FOREVER);
+    h_run_free(v);
+    equal(&s, "1 table, 9003 rows compared");
+    cut_over(&s, job);
+    h_run_free(job);
+    end_scene(&s);
+}
+END_TEST
+
+START_TEST(verify__rides_through_lost_connections)
+{
+    scene s = begin_busy(_i, "killed", 4000, 9);
+    h_run *job, *v;
+    char *log;
+
+    job = start_job(&s);
+    v = h_start("verify", "--checkpoint-dir", s.dir, "--readers", "2", s.conf);
+    for (int i = 0; i < 40 && h_wait(v, 0) == -1; i++) {
+        h_server *server = i % 2 == 0 ? s.source : s.target;
+        char *id = h_scalar(server, "SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT%%FORCE INDEX%%'"
+                                    " AND info NOT LIKE '%%processlist%%' LIMIT 1");
+
+        if (id != NULL)
+            h_sql_try(server, NULL, "KILL %s", id);
+        free(id);
+    }
+    ends_with(v, 0, FOREVER);
+    log = h_stderr(v);
+    free(log);
+    h_run_free(v);
+    stop_job(job);
+    end_scene(&s);
+}
+END_TEST
+
+/* ---- different ---- */
+
+static void several_tables(scene *s)
+{
+    h_sql(s->source,
+          "CREATE TABLE %s.plain (id INT PRIMARY KEY, v VARCHAR(10), w DOUBLE, g INT AS (id + 1) STORED);"
+          "INSERT INTO %s.plain (id, v, w) VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', 3), (4, 'd', 4);"
+          "CREATE TABLE %s.pair (a VARCHAR(20) COLLATE utf8mb4_general_ci, b INT, v BLOB, PRIMARY KEY (b, a));"
+          "INSERT INTO %s.pair VALUES ('x', 1, 'one'), ('y', 1, NULL), ('z', 2, '');"
+          "CREATE TABLE %s.heap (v INT); INSERT INTO %s.heap VALUES (1), (1), (2);"
+          "CREATE TABLE %s.nothing (id INT PRIMARY KEY)",
+          s->db, s->db, s->db, s->db, s->db, s->db, s->db);
+}
+
+/* One row of each kind of difference; what is named is exactly those. */
+START_TEST(verify__names_each_difference)
+{
+    scene s = begin_scene(_i, "named", "{\"LockKeylessTables\": true}");
+    char *report, *out;
+    json_t *doc;
+    h_run *job;
+
+    several_tables(&s);
+    job = start_job(&s);
+    equal(&s, "4 tables, 10 rows compared");
+    h_sql(s.target,
+          "SET SESSION foreign_key_checks = 0; USE %s; UPDATE plain SET v = 'B', w = 2.0000000000000004 WHERE id = 2;"
+          "DELETE FROM plain WHERE id = 3; INSERT INTO plain (id) VALUES (9); UPDATE pair SET v = '' WHERE a = 'y';"
+          "UPDATE pair SET a = 'X' WHERE a = 'x'; INSERT INTO heap VALUES (2); INSERT INTO nothing VALUES (0)",
+          s.db);
+    verify(&s, 6, &report, NULL);
+    says(report, "plain: row id=2 differs in `v`, `w`\n");
+    says(report, "plain: row id=3 is missing on the target\n");
+    says(report, "plain: row id=9 is on the target alone\n");
+    says(report, "pair: row b=1, a='y' differs in `v`\n");
+    says(report, "pair: row b=1, a='x' is missing on the target\n");
+    says(report, "pair: row b=1, a='X' is on the target alone\n");
+    says(report, "heap: the table differs: its rows (it has no key to name them by)\n");
+    says(report, "nothing: row id=0 is on the target alone\n");
+    says(report, "4 tables, 10 rows compared: 8 differences\n");
+    free(report);
+    ck_assert_int_eq(h_exec(&out, NULL, VERIFY_SECONDS, "verify", "--json", "--checkpoint-dir", s.dir, s.conf), 6);
+    doc = json_loads(out, JSON_REJECT_DUPLICATES, NULL);
+    ck_assert_ptr_nonnull(doc);
+    ck_assert(json_is_false(json_object_get(doc, "Equal")));
+    ck_assert_int_eq(json_integer_value(json_object_get(doc, "Differences")), 8);
+    ck_assert_uint_eq(json_array_size(json_object_get(doc, "List")), 8);
+    json_decref(doc);
+    free(out);
+    stop_job(job);
+    end_scene(&s);
+}
+END_TEST
+
+/* Differences are found beside applications that write, and only they are. */
+START_TEST(verify__finds_one_bit_under_load)
+{
+    scene s = begin_busy(_i, "onebit", 2000, 17);
+    h_workload *load;
+    char *report;
+    h_run *job;
+
+    fill(&s, 5000);
+    job = start_job(&s);
+    load = h_workload_start(s.source, s.db, 3, 2000, 60, 18);
+    h_sql(s.target, "UPDATE %s.table1 SET data = 'row 433' WHERE id = 4321", s.db);
+    verify(&s, 6, &report, NULL);
+    says(report, "table1: row id=4321 differs in `data`\n");
+    says(report, ": 1 difference\n");
+    free(report);
+    h_workload_stop(load);
+    stop_job(job);
+    end_scene(&s);
+}
+END_TEST
+
+/* A table that is another one altogether: the first hundred rows tell. */
+START_TEST(verify__does_not_name_a_million_rows)
+{
+    scene s = begin_scene(_i, "many", NULL);
+    char *report;
+    h_run *job;
+
+    fill(&s, 8000);
+    h_sql(s.source, "CREATE TABLE %s.few (id INT PRIMARY KEY); INSERT INTO %s.few VALUES (1)", s.db, s.db);
+    job = start_job(&s);
+    h_sql(s.target,
+          "UPDATE %s.table1 SET data = CONCAT(data, '!'); SET SESSION sql_mode = '';"
+          "INSERT INTO %s.few SELECT id FROM %s.table1 WHERE id > 1",
+          s.db, s.db, s.db);
+    verify(&s, 6, &report, NULL);
+    says(report, "differs in `data`\n");
+    says(report, "few: row id=");
+    says(report, "not compared to its end\n");
+    says(report, ": 200 differences\n");
+    free(report);
+    stop_job(job);
+    end_scene(&s);
+}
+END_TEST
+
+START_TEST(verify__misses_no_table_and_no_column)
+{
+    scene s = begin_scene(_i, "tables", "{\"LockKeylessTables\": true}");
+    char *report;
+    h_run *job;
+
+    several_tables(&s);
+    job = start_job(&s);
+    h_sql(s.target, "DROP TABLE %s.nothing; ALTER TABLE %s.pair DROP COLUMN v", s.db, s.db);
+    verify(&s, 6, &report, NULL);
+    says(report, "nothing: the table differs: the target has no such table\n");
+    says(report, "pair: the table differs: column `v` is missing on one side\n");
+    says(report, ": 2 differences\n");
+    free(report);
+    stop_job(job);
+    end_scene(&s);
+}
+END_TEST
+
+/* Keys that the target orders otherwise: rows of either side alone are found nevertheless. */
+START_TEST(verify__walks_in_the_targets_order_too)
+{
+    scene s = begin_scene(_i, "ordered", NULL);
+    char *report, *map;
+    h_run *job;
+
+    h_sql(s.source,
+          "CREATE TABLE %s.t (k VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci PRIMARY KEY, v INT);"
+          "INSERT INTO %s.t VALUES ('a', 1), ('B', 2), ('c', 3), ('D', 4), ('e', 5), ('\xc3\xa9z', 6)",
+          s.db, s.db);
+    map = h_format("utf8mb4_general_ci=utf8mb4_bin");
+    job = h_start("--checkpoint-dir", s.dir, "--map-collation", map, s.conf);
+    ck_assert(h_wait_log(job, "stage streaming", FOREVER));
+    h_sql(s.target, "INSERT INTO %s.t VALUES ('A', 7), ('b', 8), ('\xc3\x89z', 9); DELETE FROM %s.t WHERE k = 'D'", s.db,
+          s.db);
+    ck_assert_int_eq(h_exec(&report, NULL, VERIFY_SECONDS, "verify", "--checkpoint-dir", s.dir, "--map-collation", map,
+                            s.conf),
+                     6);
+    says(report, "row k='A' is on the target alone\n");
+    says(report, "row k='b' is on the target alone\n");
+    says(report, "row k='D' is missing on the target\n");
+    says(report, ": 4 differences\n");
+    free(report);
+    free(map);
+    stop_job(job);
+    end_scene(&s);
+}
+END_TEST
+
+/* ---- jobs ---- */
+
+START_TEST(verify__wants_a_job_that_has_copied_and_runs)
+{
+    scene s = begin_scene(_i, "wants", NULL), other;
+    h_run *job;
+
+    fill(&s, 100);
+    refuses(&s, 2, "there is no checkpoint directory");
+    job = start_job(&s);
+    other = s;
+    other.conf = h_config(s.source, s.target, "mysql_other", NULL);
+    refuses(&other, 2, "use its configuration");
+    free(other.conf);
+    stop_job(job);
+    equal(&s, "1 table, 103 rows compared"); /* nothing looked unlike: nothing to wait for */
+    h_sql(s.source, "DELETE FROM %s.table1 WHERE id = 0", s.db);
+    refuses(&s, 4, "the job does not run");
+    job = start_job(&s);
+    equal(&s, "1 table, 102 rows compared");
+    cut_over(&s, job);
+    h_run_free(job);
+    equal(&s, "1 table, 102 rows compared");
+    end_scene(&s);
+}
+END_TEST
+
+START_TEST(verify__of_a_job_that_is_done_says_what_came_later)
+{
+    scene s = begin_scene(_i, "later", NULL);
+    char *report, *log;
+    h_run *job;
+
+    fill(&s, 100);
+    job = start_job(&s);
+    cut_over(&s, job);
+    h_run_free(job);
+    h_sql(s.source, "UPDATE %s.table1 SET data = 'late' WHERE id = 50", s.db);
+    verify(&s, 6, &report, &log);
+    says(report, "row id=50 differs in `data`\n");
+    says(log, "has gone on to");
+    free(report);
+    free(log);
+    end_scene(&s);
+}
+END_TEST
+
+START_TEST(verify__works_without_a_marker)
+{
+    scene s = begin_scene(_i, "nomarker", "{\"NoMarker\": true}");
+    char *report;
+    h_run *job;
+
+    fill(&s, 500);
+    job = start_job(&s);
+    h_sql(s.source, "UPDATE %s.table1 SET data = 'new' WHERE id %% 3 = 0", s.db);
+    equal(&s, "1 table, 503 rows compared");
+    h_sql(s.target, "DELETE FROM %s.table1 WHERE id = -1", s.db);
+    verify(&s, 6, &report, NULL);
+    says(report, "row id=-1 is missing on the target\n");
+    free(report);
+    stop_job(job);
+    end_scene(&s);
+}
+END_TEST
+
+/* ---- at the cutover ---- */
+
+START_TEST(cutover__is_not_done_while_a_row_differs)
+{
+    scene s = begin_scene(_i, "atend", "{\"VerifyAtCutover\": true}");
+    char *log;
+    h_run *job;
+
+    fill(&s, 2000);
+    job = start_job(&s);
+    h_sql(s.target, "UPDATE %s.table1 SET data = 'other' WHERE id = 1000", s.db);
+    ck_assert_int_eq(h_exec(NULL, NULL, 10, "cutover", "--checkpoint-dir", s.dir), 0);
+    ends_with(job, 6, FOREVER);
+    log = h_stderr(job);
+    says(log, "table1: row id=1000 differs in `data`");
+    free(log);
+    h_run_free(job);
+    h_sql(s.source, "UPDATE %s.table1 SET data = 'mended' WHERE id = 1000", s.db);
+    job = start_job(&s);
+    cut_over(&s, job);
+    log = h_stderr(job);
+    says(log, "2003 rows of 1 tables are equal");
+    free(log);
+    h_run_free(job);
+    end_scene(&s);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("verify");
+    TCase *tc = tcase_create("verify");
+    const TTest *const tests[] = {
+        verify__is_content_while_applications_write,
+        verify__waits_for_a_target_that_is_behind,
+        verify__follows_tables_that_are_altered,
+        verify__rides_through_lost_connections,
+        verify__names_each_difference,
+        verify__finds_one_bit_under_load,
+        verify__does_not_name_a_million_rows,
+        verify__misses_no_table_and_no_column,
+        verify__walks_in_the_targets_order_too,
+        verify__wants_a_job_that_has_copied_and_runs,
+        verify__of_a_job_that_is_done_says_what_came_later,
+        verify__works_without_a_marker,
+        cutover__is_not_done_while_a_row_differs,
+    };
+
+    tcase_add_unchecked_fixture(tc, start_servers, end_servers);
+    tcase_set_timeout(tc, 240);
+    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++)
+        tcase_add_loop_test(tc, tests[i], 0, FAMILIES);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}
