@@ -8,6 +8,7 @@
  * column of the target is altered by its least step, and the comparison has to find every one of them.
  */
 #include <check.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -285,21 +286,45 @@ static char *databases_of(int m)
     return list;
 }
 
-static h_run *start_move(int m, const char *dir)
+static char *conf_of(int m)
 {
     char *list = databases_of(m);
     char *conf = h_config(*moves[m].source, *moves[m].target, list,
                           "{\"LockKeylessTables\": true, \"UpdatableConfig\": {\"DataIterationBatchSize\": 7}}");
+
+    free(list);
+    return conf;
+}
+
+/* The program's own comparison: its report, which the caller owns (json_decref). */
+static json_t *verified(int m, const char *dir)
+{
+    char *conf = conf_of(m), *out, *log;
+    json_t *report;
+    int code = h_exec(&out, &log, LONG, "verify", "--json", "--checkpoint-dir", dir, "--job", moves[m].name, conf);
+
+    report = json_loads(out, 0, NULL);
+    if (report == NULL || code != (json_is_true(json_object_get(report, "Equal")) ? 0 : 6))
+        h_fail("%s: verify ended with %d: %s%s", moves[m].name, code, out, log);
+    free(out);
+    free(log);
+    free(conf);
+    return report;
+}
+
+static h_run *start_move(int m, const char *dir)
+{
+    char *conf = conf_of(m);
     h_run *run = h_start("--checkpoint-dir", dir, "--job", moves[m].name, "--copy-method", moves[m].method, conf);
 
     free(conf);
-    free(list);
     return run;
 }
 
 static void finish_move(int m, h_run *run, const char *dir)
 {
-    char *list = databases_of(m);
+    char *list = databases_of(m), *text;
+    json_t *report;
 
     if (!h_wait_log(run, "stage streaming", LONG))
         f_ends(run, 0, 1);
@@ -309,6 +334,11 @@ static void finish_move(int m, h_run *run, const char *dir)
     fprintf(stderr, "%s: comparing %s\n", moves[m].name, list);
     /* Within one version, the remark in the definition of ma_old's table is a difference, and the only one. */
     ck_assert_uint_eq(h_compare(*moves[m].source, *moves[m].target, list), strcmp(moves[m].name, "mariadb") == 0);
+    report = verified(m, dir);
+    text = json_dumps(report, JSON_INDENT(1));
+    ck_assert_msg(json_is_true(json_object_get(report, "Equal")), "%s: %s", moves[m].name, text);
+    free(text);
+    json_decref(report);
     free(list);
 }
 
@@ -330,8 +360,32 @@ static void counters_are_equal(int m)
     free(db);
 }
 
+/* Each altered row of a table with a key by name, the others by their table's. */
+static void alterations_are_verified(int m, const char *db, const char *dir)
+{
+    char *keyed = h_scalar(*moves[m].source,
+                           "SELECT CONCAT('%s', GROUP_CONCAT(',!%s.', table_name SEPARATOR '')) FROM"
+                           " information_schema.tables WHERE table_schema = '%s' AND table_name LIKE 'n\\_%%'",
+                           db, db, db);
+    FILE *silent = fopen("/dev/null", "we");
+    json_t *report = verified(m, dir), *difference;
+    uint64_t rows = 0, tables = 0;
+    size_t i;
+
+    json_array_foreach (json_object_get(report, "List"), i, difference)
+        *(strcmp(json_string_value(json_object_get(difference, "Kind")), "table") == 0 ? &tables : &rows) += 1;
+    ck_assert_uint_eq(rows, h_compare_totals(*moves[m].source, *moves[m].target, keyed, silent, NULL));
+    ck_assert_uint_eq(tables, (uint64_t)h_number(*moves[m].source,
+                                                 "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema ="
+                                                 " '%s' AND table_name LIKE 'n\\_%%'",
+                                                 db));
+    json_decref(report);
+    fclose(silent);
+    free(keyed);
+}
+
 /* All that `alter` changes in the database, and nothing else, must be found. */
-static void alterations_are_found(int m)
+static void alterations_are_found(int m, const char *dir)
 {
     char *db = database(*moves[m].source, "both");
     unsigned left = 0;
@@ -344,6 +398,7 @@ static void alterations_are_found(int m)
             (unsigned long long)altered, (unsigned long long)found, left);
     ck_assert_uint_gt(altered, 150);
     ck_assert_uint_eq(found, altered);
+    alterations_are_verified(m, db, dir);
     free(db);
 }
 
@@ -370,10 +425,11 @@ START_TEST(tables__arrive_exactly_both_ways)
         finish_move(m, runs[m], dirs[m]);
         counters_are_equal(m);
         h_run_free(runs[m]);
+    }
+    for (int m = 0; m < MOVES; m++) {
+        alterations_are_found(m, dirs[m]);
         free(dirs[m]);
     }
-    for (int m = 0; m < MOVES; m++)
-        alterations_are_found(m);
 }
 END_TEST
 
