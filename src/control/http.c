@@ -275,7 +275,8 @@ static mhd_result post_config(struct request *r)
 
 static mhd_result post_verify(struct request *r)
 {
-    return refuse(r, MHD_HTTP_NOT_IMPLEMENTED, "this version has no verifier in the job");
+    return refuse(r, MHD_HTTP_NOT_IMPLEMENTED,
+                  "rows are compared by the command gfreplica verify, and at the cutover with VerifyAtCutover");
 }
 
 static mhd_result post_script(struct request *r)

@@ -7,7 +7,7 @@
  *   POST /api/pause /api/unpause /api/stop
  *   POST /api/cutover   type=automatic|manual as form or JSON sets AutomaticCutover; no type: cut over
  *   GET, POST /api/config   {"DataIterationBatchSize": N}
- *   POST /api/verify /api/script   501: not in this program
+ *   POST /api/verify /api/script   501: not over HTTP
  *
  * Threads: one of libmicrohttpd's, started and joined here.
  */

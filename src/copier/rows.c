@@ -8,9 +8,9 @@
 #include <mysqld_error.h>
 #include <stdlib.h>
 
+#include "gfreplica/json_types.h"
 #include "gfreplica/line.h"
 #include "gfreplica/literal.h"
-#include "gfreplica/json_types.h"
 
 static bool part_of(const gf_key *key, unsigned column)
 {

@@ -33,8 +33,8 @@ static bool peek(gf_state *out, const gf_config *c, gf_error *err)
     *out = (gf_state){0};
     if (!gf_checkpoint_peek(out, &found, c->checkpoint_dir, err))
         return false;
-    return found || gf_fail(err, GF_ERR_CONFIG, "%s holds no checkpoint: verify wants the job's directory",
-                            c->checkpoint_dir);
+    return found ||
+           gf_fail(err, GF_ERR_CONFIG, "%s holds no checkpoint: verify wants the job's directory", c->checkpoint_dir);
 }
 
 /* Committed on the target: exactly with a marker, else at least. */
@@ -87,7 +87,8 @@ static bool reached(void *ctx, MYSQL *control, const gf_position *end, gf_error 
         if (has_moved(&last, &now))
             since = t;
         if (t - since > 1000ULL * w->config->retry_timeout) {
-            ok = gf_fail(err, GF_ERR_CONFIG, "the job has not moved for %u s: see its status", w->config->retry_timeout);
+            ok =
+                gf_fail(err, GF_ERR_CONFIG, "the job has not moved for %u s: see its status", w->config->retry_timeout);
             break;
         }
         if (t >= look) {
@@ -149,9 +150,9 @@ static void json_report(gf_buf *out, const gf_verify_result *r)
     for (size_t i = 0; i < r->list_count; i++) {
         const gf_verify_difference *d = &r->list[i];
 
-        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o}", "Table", d->table, "Kind",
-                                              gf_verify_kind_name(d->kind), "Key", text_or_null(d->key), "What",
-                                              text_or_null(d->what)));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:o, s:o}", "Table", d->table, "Kind", gf_verify_kind_name(d->kind),
+                                        "Key", text_or_null(d->key), "What", text_or_null(d->what)));
     }
     all = json_pack("{s:b, s:I, s:I, s:I, s:I, s:b, s:o}", "Equal", r->differences == 0 && r->unsettled == 0, "Tables",
                     (json_int_t)r->tables, "Rows", (json_int_t)r->rows, "Differences", (json_int_t)r->differences,
@@ -210,10 +211,8 @@ static bool look_at_job(command *v, gf_error *err)
     if (ok && strcmp(s.source_identity, v->source_info.identity) != 0)
         ok = gf_fail(err, GF_ERR_CONFIG, "the source is not the server that the job follows (%s, it follows %s)",
                      v->source_info.identity, s.source_identity);
-    v->job = (watched){.config = v->config,
-                       .flavor = v->source_info.flavor,
-                       .marker = s.marker,
-                       .done = s.stage == GF_STAGE_DONE};
+    v->job = (watched){
+        .config = v->config, .flavor = v->source_info.flavor, .marker = s.marker, .done = s.stage == GF_STAGE_DONE};
     gf_state_free(&s);
     return ok;
 }
@@ -246,9 +245,10 @@ static void say_how_far(command *v)
     if (v->job.done && gf_server_binlog_end(&end, v->source, &v->source_info, &err) &&
         position_now(&at, &v->job, v->target, &err) && gf_position_cmp(&at, &end) < 0) {
         gf_position_text(&at, &text);
-        gf_log_warn("the job is done at %s, and the source's binlog has gone on to %s:%llu: rows that were written there "
-                    "since the cutover differ rightly",
-                    gf_buf_cstr(&text), end.file, (unsigned long long)end.offset);
+        gf_log_warn(
+            "the job is done at %s, and the source's binlog has gone on to %s:%llu: rows that were written there "
+            "since the cutover differ rightly",
+            gf_buf_cstr(&text), end.file, (unsigned long long)end.offset);
     }
     gf_buf_free(&text);
     gf_position_free(&end);
@@ -257,11 +257,8 @@ static void say_how_far(command *v)
 
 static bool compare(gf_verify_result *r, command *v, gf_error *err)
 {
-    gf_verify_options opt = {.config = v->config,
-                             .source = &v->source_info,
-                             .target = &v->target_info,
-                             .reached = reached,
-                             .ctx = &v->job};
+    gf_verify_options opt = {
+        .config = v->config, .source = &v->source_info, .target = &v->target_info, .reached = reached, .ctx = &v->job};
     const gf_table **tables;
     bool ok;
 

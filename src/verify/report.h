@@ -17,8 +17,8 @@ gf_report *gf_report_new(const gf_verify_options *opt);
 /* Ends it: what it has found goes to *out. */
 void gf_report_end(gf_verify_result *out, gf_report *r);
 
-void gf_report_rows(gf_report *r, uint64_t rows);   /* so many more rows compared */
-void gf_report_table(gf_report *r, const char *label); /* one more table, to its end */
+void gf_report_rows(gf_report *r, uint64_t rows);                         /* so many more rows compared */
+void gf_report_table(gf_report *r, const char *label);                    /* one more table, to its end */
 void gf_report_unlike(gf_report *r, const char *label, const char *what); /* the table as such */
 /* The settled list: differences and what stays open. *enough: the table has GF_LISTED_MAX of them. */
 GF_MUST_CHECK bool gf_report_suspects(bool *enough, gf_report *r, gf_pair *p, const gf_suspects *s, gf_error *err);

@@ -392,7 +392,8 @@ static bool load_again(table_list *out, const gf_verify_options *o, const gf_tab
 {
     gf_table *now;
 
-    if (!gf_catalog_load_table(&now, source, o->source->flavor, &o->config->filter, t->db, t->name, t->db, t->name, err))
+    if (!gf_catalog_load_table(&now, source, o->source->flavor, &o->config->filter, t->db, t->name, t->db, t->name,
+                               err))
         return false;
     if (now == NULL) /* it was dropped: nothing to compare */
         return true;

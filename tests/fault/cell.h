@@ -425,7 +425,8 @@ enum { EVERYWHERE = AT(STAGES) - 1 };
 #define cell_add_test(t, test, stages, every_day)                                                                      \
     do {                                                                                                               \
         for (int at = 0; at < STAGES; at++)                                                                            \
-            if (((whole_matrix() ? (stages) : (every_day)) & AT(at)) != 0 && is_wanted((cell_stage)at))                \
+            if (((whole_matrix() ? (stages) : (every_day)) & AT(at)) != 0 && is_wanted((cell_stage)at) &&              \
+                is_wanted_fault((test)->name))                                                                         \
                 tcase_add_loop_test(t, test, at, at + 1);                                                              \
     } while (0)
 

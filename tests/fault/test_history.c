@@ -52,14 +52,23 @@ static void stop_proxy(void)
     h_proxy_free(to_source);
 }
 
-static void begin(cell *c, const char *name, cell_stage stage)
+static void begin_with(cell *c, const char *name, cell_stage stage, const char *flag)
 {
     char *db = h_format("%s_%s", name, cell_stages[stage]);
 
-    *c = (cell){.source = source, .target = target, .to_source = to_source, .rows = stage == COPYING ? 1500 : 300};
+    *c = (cell){.source = source,
+                .target = target,
+                .to_source = to_source,
+                .rows = stage == COPYING ? 1500 : 300,
+                .flags = {flag}};
     cell_begin(c, db, stage);
     cell_beat(c, FOREVER);
     free(db);
+}
+
+static void begin(cell *c, const char *name, cell_stage stage)
+{
+    begin_with(c, name, stage, NULL);
 }
 
 /* Ends with this code and these words, now or when it is started again. False when it was done before. */
@@ -446,6 +455,47 @@ START_TEST(history__a_row_taken_on_the_target_is_a_divergence)
 }
 END_TEST
 
+static void expect_verify(cell *c, int code, const char *said)
+{
+    const char *argv[sizeof c->argv / sizeof c->argv[0] + 1] = {"verify"};
+    char *report, *log;
+    int got;
+
+    memcpy(argv + 1, c->argv, sizeof c->argv);
+    got = h_exec_argv(&report, &log, FOREVER, argv);
+    cell_assert(c, got == code && strstr(report, said) != NULL, "%s: verify: %d, %s%s", c->db, got, report, log);
+    free(report);
+    free(log);
+}
+
+/* A row that the source never changes again: nothing of the stream's meets it, so it takes a comparison. */
+START_TEST(history__a_row_put_on_the_target_is_named_by_a_comparison)
+{
+    static const char said[] = ".beat: row id=1000000 is on the target alone";
+    cell c;
+
+    begin_with(&c, "put", HERE, "--verify");
+    cell_reach(&c, HERE);
+    h_sql(target, "INSERT INTO %s.beat VALUES (1000000)", c.db);
+    cell_go_on(&c, false);
+    cell_stop_load(&c);
+    if (HERE != CUTOVER) {
+        cell_finish_copy(&c);
+        expect_verify(&c, 6, said);
+        cell_command(&c, "cutover");
+    }
+    if (is_refused(&c, 6, said)) {
+        h_sql(target, "DELETE FROM %s.beat WHERE id=1000000", c.db);
+        cell_run(&c);
+        cell_ask_again(&c);
+        cell_expect_exit(&c, 0, FOREVER);
+        expect_verify(&c, 0, ": 0 differences");
+        ck_assert_uint_eq(h_compare(source, target, c.db), 0);
+    }
+    cell_free(&c);
+}
+END_TEST
+
 /* The database's folder on the target becomes a small disk, which fills up and is given room again. */
 static bool small_disk(const char *db, char **folder)
 {
@@ -514,6 +564,7 @@ static void add_family(Suite *s, const char *family, SFun start)
     cell_add_test(t, history__a_second_replica_of_our_server_id_is_refused, AT_WORK, AT(STREAMING));
     cell_add_test(t, history__a_table_dropped_on_the_target_stops_the_run, EVERYWHERE, AT(STREAMING));
     cell_add_test(t, history__a_row_taken_on_the_target_is_a_divergence, AT_WORK & ~AT(COPYING), AT(STREAMING));
+    cell_add_test(t, history__a_row_put_on_the_target_is_named_by_a_comparison, EVERYWHERE, AT(COPYING));
     tcase_add_test(t, history__a_binlog_that_ends_in_the_middle_of_an_event);
     tcase_add_test(t, history__a_binlog_damaged_in_its_middle_stops_the_run);
     cell_add_test(t, history__purged_binlogs_that_are_needed_stop_the_run, EVERYWHERE, AT(STREAMING));

@@ -337,10 +337,7 @@ int main(void)
 {
     Suite *suite = suite_create("races");
     const TTest *const tests[] = {
-        race__at_the_start,
-        race__at_chunk_reads_and_deletes,
-        race__at_the_verification,
-        race__at_the_cutover,
+        race__at_the_start, race__at_chunk_reads_and_deletes, race__at_the_verification, race__at_the_cutover,
         race__and_a_kill,
     };
 

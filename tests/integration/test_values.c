@@ -15,10 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gfreplica/json_types.h"
 #include "../../src/target/load.h"
 #include "gfreplica/copier.h"
 #include "gfreplica/decoder.h"
+#include "gfreplica/json_types.h"
 #include "gfreplica/line.h"
 #include "gfreplica/literal.h"
 #include "run_suite.h"

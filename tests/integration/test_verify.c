@@ -94,8 +94,9 @@ START_TEST(verify__is_content_while_applications_write)
     h_workload *load;
     h_run *job;
 
-    h_sql(s.source, "CREATE TABLE %s.counter (n BIGINT UNSIGNED, id INT PRIMARY KEY); INSERT INTO %s.counter VALUES (0, 1)",
-          s.db, s.db);
+    h_sql(s.source,
+          "CREATE TABLE %s.counter (n BIGINT UNSIGNED, id INT PRIMARY KEY); INSERT INTO %s.counter VALUES (0, 1)", s.db,
+          s.db);
     h_sql(s.source,
           "CREATE EVENT %s.tick ON SCHEDULE EVERY 1 SECOND DO BEGIN DECLARE i INT DEFAULT 0; WHILE i < 300 DO"
           " UPDATE %s.counter SET n = n + 1; SET i = i + 1; END WHILE; END; SET GLOBAL event_scheduler = ON",
@@ -170,8 +171,9 @@ START_TEST(verify__rides_through_lost_connections)
     v = h_start("verify", "--checkpoint-dir", s.dir, "--readers", "2", s.conf);
     for (int i = 0; i < 40 && h_wait(v, 0) == -1; i++) {
         h_server *server = i % 2 == 0 ? s.source : s.target;
-        char *id = h_scalar(server, "SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT%%FORCE INDEX%%'"
-                                    " AND info NOT LIKE '%%processlist%%' LIMIT 1");
+        char *id =
+            h_scalar(server, "SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT%%FORCE INDEX%%'"
+                             " AND info NOT LIKE '%%processlist%%' LIMIT 1");
 
         if (id != NULL)
             h_sql_try(server, NULL, "KILL %s", id);
@@ -320,11 +322,10 @@ START_TEST(verify__walks_in_the_targets_order_too)
     map = h_format("utf8mb4_general_ci=utf8mb4_bin");
     job = h_start("--checkpoint-dir", s.dir, "--map-collation", map, s.conf);
     ck_assert(h_wait_log(job, "stage streaming", FOREVER));
-    h_sql(s.target, "INSERT INTO %s.t VALUES ('A', 7), ('b', 8), ('\xc3\x89z', 9); DELETE FROM %s.t WHERE k = 'D'", s.db,
-          s.db);
-    ck_assert_int_eq(h_exec(&report, NULL, VERIFY_SECONDS, "verify", "--checkpoint-dir", s.dir, "--map-collation", map,
-                            s.conf),
-                     6);
+    h_sql(s.target, "INSERT INTO %s.t VALUES ('A', 7), ('b', 8), ('\xc3\x89z', 9); DELETE FROM %s.t WHERE k = 'D'",
+          s.db, s.db);
+    ck_assert_int_eq(
+        h_exec(&report, NULL, VERIFY_SECONDS, "verify", "--checkpoint-dir", s.dir, "--map-collation", map, s.conf), 6);
     says(report, "row k='A' is on the target alone\n");
     says(report, "row k='b' is on the target alone\n");
     says(report, "row k='D' is missing on the target\n");

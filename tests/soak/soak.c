@@ -276,6 +276,21 @@ static void cut_over(soak_round *r)
     }
 }
 
+/* The program's own comparison, which must find nothing: beside the load, and of a job that is done. */
+static void verify(soak_round *r, bool busy)
+{
+    const char *argv[sizeof r->arguments / sizeof r->arguments[0] + 1] = {"verify"};
+    char *report, *log;
+    int code;
+
+    memcpy(argv + 1, r->arguments, sizeof r->arguments);
+    code = h_exec_argv(&report, &log, PATIENCE, argv);
+    if (code != 0 && !(busy && code == 4 && strstr(report, ": 0 differences") != NULL))
+        h_fail("verify ended with exit code %d: %s%s", code, report, log);
+    free(report);
+    free(log);
+}
+
 static uint64_t finish(soak_round *r, usage *late)
 {
     h_workload_counts counts;
@@ -285,10 +300,12 @@ static uint64_t finish(soak_round *r, usage *late)
         h_fail("not streaming within %d s, see %s", PATIENCE, r->run->stderr_path);
     expect_running(r);
     *late = sample(r->run->pid);
+    verify(r, true);
     transactions = load_stop(r->made);
     counts = h_workload_stop(r->fixed);
     r->fixed = NULL;
     cut_over(r);
+    verify(r, false);
     return transactions + counts.transactions;
 }
 
