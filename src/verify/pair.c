@@ -9,7 +9,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-enum { LOCK_WAIT_SECONDS = 5 };
+enum { LOCK_WAIT_SECONDS = 5, LARGE_BUFFER = 8 << 20 };
 
 /* ---- rows ---- */
 
@@ -65,13 +65,21 @@ static bool set_up_locks(MYSQL *source, gf_error *err)
                           LOCK_WAIT_SECONDS);
 }
 
-bool gf_pair_open(gf_pair *p, const gf_verify_options *opt, gf_error *err)
+static bool open_one(MYSQL **db, gf_pair *p, int link, const gf_server_config *server, gf_conn_use use, gf_error *err)
 {
-    *p = (gf_pair){.opt = opt};
-    return gf_server_connect(&p->sides[GF_AT_SOURCE].db, &opt->config->source, GF_CONN_READER, err) &&
+    if (!gf_server_connect(db, server, use, err))
+        return false;
+    gf_stop_hold(p->stop, p->slot + (size_t)link, *db);
+    return true;
+}
+
+bool gf_pair_open(gf_pair *p, const gf_verify_options *opt, gf_stop *stop, size_t slot, gf_error *err)
+{
+    *p = (gf_pair){.opt = opt, .stop = stop, .slot = slot};
+    return open_one(&p->sides[GF_AT_SOURCE].db, p, 0, &opt->config->source, GF_CONN_READER, err) &&
            set_up_locks(p->sides[GF_AT_SOURCE].db, err) &&
-           gf_server_connect(&p->sides[GF_AT_TARGET].db, &opt->config->target, GF_CONN_READER, err) &&
-           gf_server_connect(&p->control, &opt->config->target, GF_CONN_PLAIN, err);
+           open_one(&p->sides[GF_AT_TARGET].db, p, 1, &opt->config->target, GF_CONN_READER, err) &&
+           open_one(&p->control, p, 2, &opt->config->target, GF_CONN_PLAIN, err);
 }
 
 static void forget_table(gf_pair *p)
@@ -86,10 +94,17 @@ static void forget_table(gf_pair *p)
 void gf_pair_close(gf_pair *p)
 {
     forget_table(p);
+    for (size_t i = 0; i < GF_PAIR_LINKS; i++)
+        gf_stop_hold(p->stop, p->slot + i, NULL);
     for (int i = 0; i < 2; i++)
         gf_server_close(p->sides[i].db);
     gf_server_close(p->control);
     *p = (gf_pair){0};
+}
+
+bool gf_pair_is_large(const gf_pair *p)
+{
+    return p->sides[0].db->net.max_packet > LARGE_BUFFER || p->sides[1].db->net.max_packet > LARGE_BUFFER;
 }
 
 /* ---- the table ---- */

@@ -9,6 +9,7 @@
 
 #include "form.h"
 #include "gfreplica/verify.h"
+#include "stop.h"
 
 typedef enum { GF_AT_SOURCE, GF_AT_TARGET } gf_place;
 
@@ -21,14 +22,20 @@ typedef struct {
 
 typedef struct {
     const gf_verify_options *opt; /* borrowed */
-    gf_side sides[2];             /* by gf_place */
-    MYSQL *control;               /* owned: to the target, GF_CONN_PLAIN */
-    const gf_table *table;        /* borrowed: the source's; NULL: none is set */
-    gf_table *on_target;          /* owned */
+    gf_stop *stop;                /* borrowed: may break our connections, which are in its slots from `slot` on */
+    size_t slot;
+    gf_side sides[2];      /* by gf_place */
+    MYSQL *control;        /* owned: to the target, GF_CONN_PLAIN */
+    const gf_table *table; /* borrowed: the source's; NULL: none is set */
+    gf_table *on_target;   /* owned */
 } gf_pair;
 
-GF_MUST_CHECK bool gf_pair_open(gf_pair *p, const gf_verify_options *opt, gf_error *err);
+enum { GF_PAIR_LINKS = 3 };
+
+GF_MUST_CHECK bool gf_pair_open(gf_pair *p, const gf_verify_options *opt, gf_stop *stop, size_t slot, gf_error *err);
 void gf_pair_close(gf_pair *p); /* back to {0} */
+/* A connection has grown for a large row, and would stay so large. */
+bool gf_pair_is_large(const gf_pair *p);
 
 /* The table that is read from now on. DIVERGED error when the target's is not there or lacks a column. */
 GF_MUST_CHECK bool gf_pair_table(gf_pair *p, const gf_table *t, gf_error *err);

@@ -9,7 +9,7 @@
 
 #include "gfreplica/literal.h"
 
-enum { FIRST_LIMIT = 500, MAX_LIMIT = 20000, CHUNK_MS = 200 };
+enum { FIRST_LIMIT = 500, MAX_LIMIT = 20000, CHUNK_MS = 200, KEY_BYTES = 2 << 20 };
 
 static void add_index(gf_buf *rest, const gf_side *s)
 {
@@ -105,11 +105,14 @@ static void match(gf_suspects *out, const gf_pass *w)
     }
 }
 
-/* At most doubled: one chunk's luck must not decide the next one's size. */
+/* By time, and by the keys, which stay in memory. At most doubled: one chunk's luck must not decide the next one's size. */
 static void adapt(gf_pass *w, uint64_t took_ms)
 {
     uint64_t fit = (uint64_t)w->limit * CHUNK_MS / (took_ms + 1);
+    uint64_t by_keys = (uint64_t)w->limit * KEY_BYTES / (w->rows[w->lead].keys.len + 1);
 
+    if (by_keys < fit)
+        fit = by_keys;
     if (fit > 2ULL * w->limit)
         fit = 2ULL * w->limit;
     w->limit = fit < 1 ? 1 : fit > MAX_LIMIT ? MAX_LIMIT : (unsigned)fit;

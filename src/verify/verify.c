@@ -26,6 +26,7 @@
 enum {
     SETTLE_AT = 500, /* suspects */
     TRIES = 4,       /* of a table that is altered meanwhile */
+    WATCH_MS = 50,
     FIRST_BACKOFF_MS = 100,
     LAST_BACKOFF_MS = 5000
 };
@@ -46,8 +47,9 @@ typedef struct {
 } part;
 
 typedef struct {
-    const gf_verify_options *opt; /* borrowed, like the report */
+    const gf_verify_options *opt; /* borrowed, like the next two */
     gf_report *report;
+    gf_stop *stop;
     part *parts; /* owned, like the subjects */
     subject *subjects;
     size_t part_count, subject_count;
@@ -126,11 +128,21 @@ static void back_off(worker *w)
     pthread_mutex_unlock(&c->lock);
 }
 
+static bool is_stopped(const gf_verify_options *opt)
+{
+    return opt->stopped != NULL && opt->stopped(opt->ctx);
+}
+
 /* After a failure: true when it is to be tried again, on new connections. */
 static bool may_go_on(worker *w, subject *s, gf_error *err)
 {
     gf_pair_close(&w->pair);
     w->open = false;
+    if (is_stopped(w->c->opt)) {
+        gf_fail(err, GF_ERR_STOPPED, "stopped");
+        fail_all(w->c, err);
+        return false;
+    }
     if (means_altered(err)) {
         put_aside(s, err);
         return false;
@@ -153,9 +165,13 @@ static bool may_go_on(worker *w, subject *s, gf_error *err)
 
 static bool prepare(worker *w, subject *s, gf_error *err)
 {
+    if (w->open && gf_pair_is_large(&w->pair)) {
+        gf_pair_close(&w->pair);
+        w->open = false;
+    }
     if (!w->open) {
         w->open = true; /* what was opened before a failure is closed after it */
-        if (!gf_pair_open(&w->pair, w->c->opt, err))
+        if (!gf_pair_open(&w->pair, w->c->opt, w->c->stop, GF_PAIR_LINKS * (size_t)w->index, err))
             return false;
     }
     return gf_pair_table(&w->pair, s->table, err);
@@ -349,12 +365,13 @@ static bool run_threads(comparison *c, gf_error *err)
     return !c->failed;
 }
 
-static comparison *new_comparison(const gf_verify_options *opt, gf_report *report)
+static comparison *new_comparison(const gf_verify_options *opt, gf_report *report, gf_stop *stop)
 {
     comparison *c = gf_calloc(1, sizeof *c);
 
     c->opt = opt;
     c->report = report;
+    c->stop = stop;
     pthread_mutex_init(&c->lock, NULL);
     gf_cond_init(&c->changed);
     return c;
@@ -421,33 +438,40 @@ static bool gather_altered(table_list *out, comparison *c, bool last_try, MYSQL 
 
 /* ---- all ---- */
 
+/* The thread that plans. */
 typedef struct {
-    MYSQL *source, *control; /* GF_CONN_PLAIN */
-    MYSQL *reader;           /* of the source's keys */
-} links;
+    const gf_verify_options *opt; /* borrowed, like the next two */
+    gf_report *report;
+    gf_stop *stop;
+    gf_pair links; /* of no table */
+    MYSQL *source; /* GF_CONN_PLAIN */
+    bool ok;       /* once it is over, like err */
+    gf_error *err; /* borrowed */
+} driver;
 
-static bool let_follow(const gf_verify_options *opt, const links *l, gf_error *err)
+static bool let_follow(driver *d, gf_error *err)
 {
     gf_position end = {0};
-    bool ok = gf_server_binlog_end(&end, l->source, opt->source, err) && opt->reached(opt->ctx, l->control, &end, err);
+    bool ok = gf_server_binlog_end(&end, d->source, d->opt->source, err) &&
+              d->opt->reached(d->opt->ctx, d->links.control, &end, err);
 
     gf_position_free(&end);
     return ok;
 }
 
-static bool compare_all(gf_report *report, const gf_verify_options *opt, const links *l, gf_error *err)
+static bool compare_all(driver *d, gf_error *err)
 {
-    const gf_table *const *tables = opt->tables;
+    const gf_table *const *tables = d->opt->tables;
     table_list now = {0}, next;
-    size_t count = opt->count;
+    size_t count = d->opt->count;
     bool ok = true;
 
     for (int try = 1; ok && try <= TRIES && (try == 1 || count > 0); try++) {
-        comparison *c = new_comparison(opt, report);
+        comparison *c = new_comparison(d->opt, d->report, d->stop);
 
         next = (table_list){0};
-        ok = (try == 1 || let_follow(opt, l, err)) && plan_parts(c, tables, count, l->reader, err) &&
-             run_threads(c, err) && gather_altered(&next, c, try == TRIES, l->source, err);
+        ok = (try == 1 || let_follow(d, err)) && plan_parts(c, tables, count, d->links.sides[GF_AT_SOURCE].db, err) &&
+             run_threads(c, err) && gather_altered(&next, c, try == TRIES, d->source, err);
         free_comparison(c);
         free_tables(&now);
         now = next;
@@ -458,18 +482,48 @@ static bool compare_all(gf_report *report, const gf_verify_options *opt, const l
     return ok;
 }
 
+static void *drive(void *arg)
+{
+    driver *d = arg;
+    size_t slot = GF_PAIR_LINKS * (size_t)d->opt->config->readers; /* behind the workers' */
+
+    gf_log_thread("verify");
+    d->ok = gf_pair_open(&d->links, d->opt, d->stop, slot, d->err) &&
+            gf_server_connect(&d->source, &d->opt->config->source, GF_CONN_PLAIN, d->err);
+    if (d->ok) {
+        gf_stop_hold(d->stop, slot + GF_PAIR_LINKS, d->source);
+        d->ok = compare_all(d, d->err);
+        gf_stop_hold(d->stop, slot + GF_PAIR_LINKS, NULL);
+    }
+    gf_pair_close(&d->links);
+    gf_server_close(d->source);
+    mysql_thread_end();
+    gf_stop_end(d->stop);
+    return NULL;
+}
+
+/* Until it is over; a stop from outside breaks what it waits for. */
+static void watch(const driver *d)
+{
+    while (!gf_stop_wait(d->stop, WATCH_MS)) {
+        if (is_stopped(d->opt))
+            gf_stop_break(d->stop);
+    }
+}
+
 bool gf_verify_run(gf_verify_result *out, const gf_verify_options *opt, gf_error *err)
 {
-    gf_report *report = gf_report_new(opt);
-    links l = {0};
-    bool ok = gf_server_connect(&l.source, &opt->config->source, GF_CONN_PLAIN, err) &&
-              gf_server_connect(&l.reader, &opt->config->source, GF_CONN_READER, err) &&
-              gf_server_connect(&l.control, &opt->config->target, GF_CONN_PLAIN, err) &&
-              compare_all(report, opt, &l, err);
+    driver d = {.opt = opt, .report = gf_report_new(opt), .err = err};
+    pthread_t thread;
 
-    gf_server_close(l.source);
-    gf_server_close(l.reader);
-    gf_server_close(l.control);
-    gf_report_end(out, report);
-    return ok;
+    d.stop = gf_stop_new(GF_PAIR_LINKS * ((size_t)opt->config->readers + 1) + 1);
+    if (pthread_create(&thread, NULL, drive, &d) == 0) {
+        watch(&d);
+        pthread_join(thread, NULL);
+    } else {
+        gf_fail(err, GF_ERR_SYSTEM, "cannot start a thread");
+    }
+    gf_stop_free(d.stop);
+    gf_report_end(out, d.report);
+    return d.ok;
 }

@@ -161,27 +161,37 @@ START_TEST(verify__follows_tables_that_are_altered)
 }
 END_TEST
 
-START_TEST(verify__rides_through_lost_connections)
+static void kill_connections(h_server *server)
 {
-    scene s = begin_busy(_i, "killed", 4000, 9);
-    h_run *job, *v;
-    char *log;
+    for (;;) {
+        char *id = h_scalar(server, "SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND"
+                                    " command IN ('Sleep', 'Query') AND user = 'root' LIMIT 1");
 
-    job = start_job(&s);
-    v = h_start("verify", "--checkpoint-dir", s.dir, "--readers", "2", s.conf);
-    for (int i = 0; i < 40 && h_wait(v, 0) == -1; i++) {
-        h_server *server = i % 2 == 0 ? s.source : s.target;
-        char *id =
-            h_scalar(server, "SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT%%FORCE INDEX%%'"
-                             " AND info NOT LIKE '%%processlist%%' LIMIT 1");
-
-        if (id != NULL)
-            h_sql_try(server, NULL, "KILL %s", id);
+        if (id == NULL)
+            return;
+        h_sql_try(server, NULL, "KILL %s", id);
         free(id);
     }
+}
+
+/* All of its connections, while it waits for a target that is behind. */
+START_TEST(verify__rides_through_lost_connections)
+{
+    scene s = begin_busy(_i, "killed", 3000, 9);
+    h_run *job, *v;
+
+    job = start_job(&s);
+    ck_assert_int_eq(h_exec(NULL, NULL, 10, "pause", "--checkpoint-dir", s.dir), 0);
+    h_sql(s.source, "DELETE FROM %s.w_hot", s.db);
+    v = h_start("verify", "--checkpoint-dir", s.dir, s.conf);
+    h_sleep(2);
+    kill_connections(s.target);
+    ck_assert(h_wait_log(v, "trying again", FOREVER));
+    kill_connections(s.source);
+    h_sleep(1);
+    ck_assert_int_eq(h_wait(v, 0), -1);
+    ck_assert_int_eq(h_exec(NULL, NULL, 10, "resume", "--checkpoint-dir", s.dir), 0);
     ends_with(v, 0, FOREVER);
-    log = h_stderr(v);
-    free(log);
     h_run_free(v);
     stop_job(job);
     end_scene(&s);
@@ -431,6 +441,35 @@ START_TEST(cutover__is_not_done_while_a_row_differs)
 }
 END_TEST
 
+/* A stranger keeps a table: the comparison waits in the server, and a stop does not. */
+START_TEST(cutover__that_compares_can_be_stopped_at_once)
+{
+    scene s = begin_scene(_i, "stopped", "{\"VerifyAtCutover\": true}");
+    MYSQL *stranger;
+    h_run *job;
+    char *sql;
+
+    fill(&s, 100);
+    job = start_job(&s);
+    stranger = h_connect(s.target);
+    sql = h_format("LOCK TABLES %s.table1 WRITE", s.db);
+    ck_assert_int_eq(mysql_query(stranger, sql), 0);
+    ck_assert_int_eq(h_exec(NULL, NULL, 10, "cutover", "--checkpoint-dir", s.dir), 0);
+    ck_assert(h_wait_log(job, "comparing all rows", FOREVER));
+    h_sleep(1);
+    h_signal(job, SIGTERM);
+    ends_with(job, 3, 2);
+    h_run_free(job);
+    mysql_close(stranger);
+    job = start_job(&s);
+    ends_with(job, 0, FOREVER); /* the cutover that was asked for goes on */
+    ck_assert_uint_eq(h_compare(s.source, s.target, s.db), 0);
+    h_run_free(job);
+    free(sql);
+    end_scene(&s);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("verify");
@@ -449,6 +488,7 @@ int main(void)
         verify__of_a_job_that_is_done_says_what_came_later,
         verify__works_without_a_marker,
         cutover__is_not_done_while_a_row_differs,
+        cutover__that_compares_can_be_stopped_at_once,
     };
 
     tcase_add_unchecked_fixture(tc, start_servers, end_servers);
