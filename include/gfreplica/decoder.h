@@ -104,6 +104,9 @@ typedef struct {
     bool references;     /* it makes foreign keys */
     bool acts;           /* and their actions change other rows */
     bool conditional;    /* parts of it are for some versions only */
+    bool retypes;        /* ALTER gives columns that are there another type or character set: MODIFY, CHANGE, CONVERT */
+    bool utf8;           /* it names the character set utf8, whichever that is, or a collation by that name */
+    bool dates;          /* it names a type with a date */
     gf_slice counter;    /* the column that MODIFY or CHANGE gives AUTO_INCREMENT; no data: none */
 } gf_ddl;
 void gf_ddl_read(gf_ddl *out, const gf_statement *s);

@@ -22,6 +22,7 @@
  */
 #include "barrier.h"
 
+#include <mysqld_error.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -29,6 +30,7 @@
 #include "ddl_session.h"
 #include "gfreplica/log.h"
 #include "gfreplica/state.h"
+#include "spare_keys.h"
 
 gf_barrier *gf_barrier_new(const gf_barrier_options *opt)
 {
@@ -259,6 +261,31 @@ static bool execute(gf_barrier *b, gf_error *err)
     return true;
 }
 
+/* The name of the key in "Duplicate key name 'k'"; owned, NULL: there is none. */
+static char *key_in_message(const char *message)
+{
+    const char *from = strchr(message, '\''), *to = strrchr(message, '\'');
+
+    return from != NULL && to > from ? gf_strndup(from + 1, (size_t)(to - from - 1)) : NULL;
+}
+
+/* The source had no key of that name, or it would have failed there: after the key has gone the statement may come again. */
+static bool make_way(gf_barrier *b, const gf_error *err)
+{
+    const gf_touched *t = &b->tables[0];
+    bool dropped = false;
+    gf_error second;
+    char *key;
+
+    if (err->native != ER_DUP_KEYNAME || b->s->object_count > 1)
+        return false;
+    key = key_in_message(mysql_error(b->links[GF_LINK_WORK]));
+    if (key != NULL && !gf_spare_key_drop(&dropped, b->links[GF_LINK_CONTROL], t->db, t->name, key, &second))
+        gf_log_warn("%s", second.text);
+    free(key);
+    return dropped;
+}
+
 /* MariaDB drops several tables one by one, and a crash of its own may leave some. */
 static bool drop_rest(gf_barrier *b, gf_error *err)
 {
@@ -294,16 +321,28 @@ static bool connect_all(gf_barrier *b, gf_error *err)
            connect_one(b, GF_LINK_WORK, &b->opt.config->target, err) && take_lock(b, err);
 }
 
+static bool repeat(gf_barrier *b, gf_error *err)
+{
+    bool todo;
+
+    do {
+        if (!prepare(b, &todo, err))
+            return false;
+        if (todo ? execute(b, err) : drop_rest(b, err))
+            return true;
+        gf_buf_reset(&b->pending); /* it is taken back, if this is to go on */
+    } while (make_way(b, err));
+    return false;
+}
+
 static bool run(gf_barrier *b, gf_merger *merger, gf_batch *batch, gf_error *err)
 {
     gf_ddl_place place;
-    bool todo;
 
     if (!gf_indexes_finish(b->opt.indexes, err) || !connect_all(b, err))
         return false;
     place = place_of(b);
-    if (!gf_ddl_session_known(&place, b->s, err) || !prepare(b, &todo, err) ||
-        !(todo ? execute(b, err) : drop_rest(b, err)) || !gf_barrier_load_results(b, err))
+    if (!gf_ddl_session_known(&place, b->s, err) || !repeat(b, err) || !gf_barrier_load_results(b, err))
         return false;
     gf_buf_reset(&b->pending);
     gf_barrier_pass(b, merger, batch);

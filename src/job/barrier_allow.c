@@ -91,6 +91,30 @@ static bool gives_counter(const gf_table *t, const gf_ddl *d)
     return true;
 }
 
+/*
+ * MariaDB's old_mode decides which utf8 is meant (UTF8_IS_UTF8MB3) and which date a TIME gets (ZERO_DATE_TIME_CAST). A session
+ * may have its own, and no event tells. What is only defined otherwise is found at the cutover; rows that were converted are not.
+ */
+static bool old_mode_allows(const gf_table *t, const gf_statement *s, const gf_ddl *d, gf_error *err)
+{
+    for (unsigned i = 0; d->retypes && i < t->column_count; i++) {
+        const gf_column *c = &t->columns[i];
+
+        if (d->utf8 && c->charset != NULL && strcmp(c->charset, "utf8mb4") == 0)
+            return gf_fail(
+                err, GF_ERR_DATA,
+                "it names the character set utf8, and the session's old_mode, which is not logged, says which "
+                "one that is: %s has columns in utf8mb4, whose rows would suffer. Say utf8mb3 or utf8mb4",
+                t->label);
+        if (d->dates && c->type == GF_T_TIME && gf_ddl_concerns(s, c->name))
+            return gf_fail(err, GF_ERR_DATA,
+                           "it makes a date of column %s of %s, and the session's old_mode, which is not logged, says "
+                           "which one",
+                           c->name, t->label);
+    }
+    return true;
+}
+
 static bool table_allows(const gf_barrier *b, const gf_table *t, const gf_ddl *d, const gf_txn_info *txn, gf_error *err)
 {
     if (!t->transactional && d->kind != GF_DDL_TRUNCATE) /* which may be repeated, whatever it has left */
@@ -144,6 +168,8 @@ static bool tables_allow(const gf_barrier *b, const gf_statement *s, const gf_dd
         const gf_table *t = gf_catalog_find(b->opt.catalog, o->db, o->db_len, o->table, o->table_len);
 
         if (t != NULL && !table_allows(b, t, d, txn, err))
+            return false;
+        if (t != NULL && b->opt.source->flavor == GF_FLAVOR_MARIADB && !old_mode_allows(t, s, d, err))
             return false;
     }
     return true;

@@ -14,6 +14,7 @@
 
 #include "facts.h"
 #include "gfreplica/log.h"
+#include "spare_keys.h"
 
 /* Behind the columns: "\n) ENGINE=...". */
 static const char *options_of(const char *create_sql)
@@ -62,6 +63,7 @@ struct finding {
     const char *db, *name, *what;
     char *of; /* owned; NULL: none */
     gf_fact_difference how;
+    gf_buf further; /* names of keys that the target has alone, each with its NUL */
 };
 
 /* A further key changes no row, unless it is unique: then the tables' fingerprints differ. */
@@ -70,12 +72,27 @@ static void on_difference(void *ctx, const char *what, const char *name, gf_fact
     struct finding *f = ctx;
 
     if (how == GF_FACT_FURTHER && strcmp(what, "key") == 0) {
-        gf_log_warn("%s.%s has a key `%s` on the target that the source's has not: it stays", f->db, f->name, name);
+        gf_buf_add(&f->further, name, strlen(name) + 1);
     } else if (f->of == NULL) {
         f->what = what;
         f->of = gf_strdup(name);
         f->how = how;
     }
+}
+
+static bool drop_further(const struct finding *f, MYSQL *target, gf_error *err)
+{
+    const char *key = (const char *)f->further.data, *end = key + f->further.len;
+
+    for (; f->further.len > 0 && key < end; key += strlen(key) + 1) {
+        bool dropped;
+
+        if (!gf_spare_key_drop(&dropped, target, f->db, f->name, key, err))
+            return false;
+        if (!dropped)
+            gf_log_warn("%s.%s has a key `%s` on the target that the source's has not: it stays", f->db, f->name, key);
+    }
+    return true;
 }
 
 static bool facts_agree(gf_job *j, const gf_table *t, gf_facts_scope scope, gf_error *err)
@@ -87,6 +104,8 @@ static bool facts_agree(gf_job *j, const gf_table *t, gf_facts_scope scope, gf_e
     struct finding f = {.db = t->db, .name = t->name};
     bool ok = gf_facts_compare(&servers, t, scope, on_difference, &f, err);
 
+    f.db = t->target_db, f.name = t->target_name;
+    ok = ok && drop_further(&f, j->target, err);
     if (ok && f.of != NULL)
         ok = gf_fail(err, GF_ERR_DATA,
                      "%s.%s is not defined on the target as on the source: its %s `%s` %s, through another hand than "
@@ -94,6 +113,7 @@ static bool facts_agree(gf_job *j, const gf_table *t, gf_facts_scope scope, gf_e
                      "target's, run and cut over again",
                      t->db, t->name, f.what, f.of, how[f.how]);
     free(f.of);
+    gf_buf_free(&f.further);
     return ok;
 }
 

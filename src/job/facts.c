@@ -189,9 +189,21 @@ static bool read_facts(struct facts *out, MYSQL *db, const char *what, const gf_
 
 /* ---- comparing ---- */
 
+/* But for backticks: MySQL stores expressions with or without them, as sql_quote_show_create of the session said. */
 static bool same_text(const struct fact *a, const struct fact *b)
 {
-    return gf_slice_eq(gf_slice_of(a->text.data, a->text.len), gf_slice_of(b->text.data, b->text.len));
+    size_t i = 0, j = 0;
+
+    for (;; i++, j++) {
+        while (i < a->text.len && a->text.data[i] == '`')
+            i++;
+        while (j < b->text.len && b->text.data[j] == '`')
+            j++;
+        if (i == a->text.len || j == b->text.len)
+            return i == a->text.len && j == b->text.len;
+        if (a->text.data[i] != b->text.data[j])
+            return false;
+    }
 }
 
 static void compare(const char *what, const struct facts *source, const struct facts *target, gf_fact_fn *fn, void *ctx)

@@ -9,7 +9,7 @@
  */
 #include "packed.h"
 
-enum { GROUP = 9, PRECISION_MAX = 9 * GROUP, SCALE_MAX = 30 };
+enum { GROUP = 9, PRECISION_MAX = 9 * GROUP, SCALE_MAX = 38 }; /* MariaDB's; MySQL ends at 30 */
 
 static const uint8_t group_bytes[GROUP + 1] = {0, 1, 1, 2, 2, 3, 3, 4, 4, 4};
 static const uint32_t powers[GROUP + 1] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000};

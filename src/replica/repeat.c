@@ -198,6 +198,31 @@ static void look_at_counter(reader *r)
         refuse(r, "it numbers rows by their order on disk");
 }
 
+/* "utf8", "utf8_bin", quoted or not. */
+static bool names_utf8(const gf_token *t)
+{
+    gf_slice text = t->text;
+
+    if (t->kind != GF_TOK_WORD && t->kind != GF_TOK_QUOTED && t->kind != GF_TOK_STRING)
+        return false;
+    if (text.len > 1 && (text.data[0] == '\'' || text.data[0] == '"')) {
+        text.data++;
+        text.len -= 2;
+    }
+    return text.len >= 4 && strncasecmp((const char *)text.data, "utf8", 4) == 0 &&
+           (text.len == 4 || text.data[4] == '_');
+}
+
+static void look_at_types(reader *r)
+{
+    static const char *const changes[] = {"MODIFY", "CHANGE", "CONVERT", NULL};
+    static const char *const dates[] = {"DATE", "DATETIME", "TIMESTAMP", NULL};
+
+    r->out->retypes = r->out->retypes || is_one_of(&r->tok, changes);
+    r->out->utf8 = r->out->utf8 || names_utf8(&r->tok);
+    r->out->dates = r->out->dates || is_one_of(&r->tok, dates);
+}
+
 static void look_at_clause(reader *r)
 {
     look_for_name(r);
@@ -259,6 +284,7 @@ static void read_alter(reader *r)
         } else {
             look_at_clause(r);
         }
+        look_at_types(r);
         r->adds = r->adds || is(r, "ADD");
         r->drops = r->drops || is(r, "DROP");
         look_at_word(r);

@@ -66,6 +66,7 @@ static const struct {
     /* For tables of the source's making: no key, row formats and TIMESTAMP columns as they are there. */
     {PLAIN | WRITER, MYSQL_ONLY, "sql_require_primary_key=0"},
     {PLAIN | WRITER, MYSQL_ONLY, "sql_generate_invisible_primary_key=OFF"},
+    {PLAIN | WRITER, MYSQL_ONLY, "restrict_fk_on_non_standard_key=0"},
     {PLAIN | WRITER, BOTH, "innodb_strict_mode=0"},
     {PLAIN | WRITER, BOTH, "explicit_defaults_for_timestamp=1"},
     /* Rows that the source holds are written even if a check that came later would refuse them. */

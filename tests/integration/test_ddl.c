@@ -159,6 +159,15 @@ static const scenario repeated[] = {
      "ALTER TABLE b ADD CONSTRAINT k FOREIGN KEY (a) REFERENCES a (id)\nINSERT INTO a VALUES (3); INSERT INTO b VALUES (3,3)\n"
      "ALTER TABLE b DROP FOREIGN KEY k\nDELETE FROM a WHERE id=1\nSET foreign_key_checks=0; ALTER TABLE b ADD CONSTRAINT k2 FOREIGN KEY (a) REFERENCES a (id)\n"
      "RENAME TABLE a TO aa\nCREATE TABLE c (id INT PRIMARY KEY, a INT, CONSTRAINT k3 FOREIGN KEY (a) REFERENCES aa (id))\nINSERT INTO c VALUES (1,2)"},
+    /* Keys that the server has made for a foreign key go when another one will do, and their names are free again. */
+    {BOTH, "spare_keys",
+     "CREATE TABLE p (id INT PRIMARY KEY)\nINSERT INTO p VALUES (1),(2)\n"
+     "CREATE TABLE c (id INT PRIMARY KEY, pid INT, x INT, FOREIGN KEY (pid) REFERENCES p (id))\nINSERT INTO c VALUES (1,1,1)\n"
+     "CREATE TABLE d LIKE c\nALTER TABLE d DROP KEY pid, ADD CONSTRAINT named FOREIGN KEY (pid) REFERENCES p (id)\n"
+     "CREATE TABLE e (id INT PRIMARY KEY, a INT, FOREIGN KEY (a) REFERENCES p (id))\nINSERT INTO e VALUES (1,1)",
+     "ALTER TABLE c ADD KEY mine (pid,x)\nINSERT INTO c VALUES (2,2,2)\nALTER TABLE c ADD KEY pid (x)\nUPDATE c SET x=5\n"
+     "ALTER TABLE d ADD KEY mine (pid,x)\nCREATE INDEX named ON d (x)\nINSERT INTO d VALUES (2,2,2)\n"
+     "ALTER TABLE e ADD UNIQUE KEY a_u (a)\nINSERT INTO e VALUES (2,2)"},
     {BOTH, "checks", "CREATE TABLE items (id INT PRIMARY KEY, n INT)\nINSERT INTO items VALUES (1,1),(2,2)",
      "ALTER TABLE items ADD CONSTRAINT positive CHECK (n > 0)\nINSERT INTO items VALUES (3,3)\nALTER TABLE items DROP CONSTRAINT positive\n"
      "INSERT INTO items VALUES (4,-4)\nALTER TABLE items CONVERT TO CHARACTER SET latin1, COMMENT='it''s', ROW_FORMAT=DYNAMIC\nOPTIMIZE TABLE items; ANALYZE TABLE items\n"
@@ -749,6 +758,28 @@ START_TEST(cutover__stops_where_a_repeated_definition_differs)
 }
 END_TEST
 
+/* MySQL stores expressions as the session's sql_quote_show_create says, which is not logged either. */
+START_TEST(cutover__does_not_mind_how_names_are_quoted)
+{
+    char *dir = h_path("checkpoints"), *conf;
+    h_run *run;
+
+    h_sql(source, "CREATE DATABASE quoted");
+    run_script("quoted", ITEMS SOME);
+    conf = h_config(source, target, "quoted", NULL);
+    run = h_start("--checkpoint-dir", dir, "--job", "quoted", conf);
+    must_log(run, "stage streaming");
+    run_script("quoted", "SET sql_quote_show_create=0; ALTER TABLE items ADD CHECK (n > 0), ADD d INT DEFAULT (n + 1)");
+    if (way->is == MYSQL_)
+        run_script("quoted", "SET sql_quote_show_create=0; ALTER TABLE items ADD INDEX f ((n + 1))");
+    cut_over(run, dir);
+    ck_assert_int_eq(h_exec(NULL, NULL, FOREVER, "verify", "--checkpoint-dir", dir, "--job", "quoted", conf), 0);
+    h_run_free(run);
+    free(conf);
+    free(dir);
+}
+END_TEST
+
 /* Another hand on the target, one thing after the other: what the catalog does not hold is compared as well. */
 static const struct {
     const char *hand, *says;
@@ -881,6 +912,16 @@ static const struct {
      "ALTER TABLE b ADD FOREIGN KEY (a) REFERENCES a (id) ON DELETE CASCADE",
      NULL,
      {".b", "does not log"}},
+    {MARIADB,
+     "CREATE TABLE items (id INT PRIMARY KEY, tm TIME, d DATETIME)\nINSERT INTO items VALUES (1,'10:11:12',NULL)",
+     "SET old_mode='ZERO_DATE_TIME_CAST'; ALTER TABLE items MODIFY tm DATETIME",
+     NULL,
+     {"tm of", "old_mode"}},
+    {MARIADB,
+     "CREATE TABLE items (id INT PRIMARY KEY, v VARCHAR(9) CHARACTER SET utf8mb4)\nINSERT INTO items VALUES (1,X'F09F988061')",
+     "SET old_mode='', sql_mode=''; ALTER TABLE items MODIFY v VARCHAR(20) CHARSET utf8; ALTER TABLE items CONVERT TO CHARACTER SET utf8mb4",
+     NULL,
+     {"items", "old_mode", "utf8mb3 or utf8mb4"}},
 };
 enum { REFUSED = sizeof refused / sizeof refused[0] };
 
@@ -942,6 +983,7 @@ static void add_rest(TCase *t, TCase *broken)
     tcase_add_test(broken, statement__is_tried_again_once_the_target_is_mended);
     tcase_add_test(broken, start__stops_where_the_schema_was_read_behind_a_change);
     tcase_add_test(broken, cutover__stops_where_keys_defaults_or_checks_differ);
+    tcase_add_test(broken, cutover__does_not_mind_how_names_are_quoted);
     tcase_add_test(broken, statement__is_met_by_the_copy_before_the_stream);
     tcase_add_test(broken, cutover__finds_what_the_binlog_does_not_have);
 }

@@ -89,6 +89,34 @@ START_TEST(read__refuses_what_depends_on_more_than_the_text)
 }
 END_TEST
 
+START_TEST(read__tells_what_old_mode_decides)
+{
+    static const struct {
+        const char *sql;
+        bool retypes, utf8, dates;
+    } told[] = {
+        {"ALTER TABLE t MODIFY a DATETIME", true, false, true},
+        {"ALTER TABLE t ADD a DATE", false, false, true},
+        {"ALTER TABLE t CONVERT TO CHARACTER SET utf8", true, true, false},
+        {"ALTER TABLE t CONVERT TO CHARACTER SET 'UTF8' COLLATE \"utf8mb4_bin\"", true, true, false},
+        {"ALTER TABLE t CHANGE a b TEXT COLLATE utf8_bin", true, true, false},
+        {"ALTER TABLE t MODIFY a TEXT CHARSET utf8mb3 COLLATE utf8mb3_bin", true, false, false},
+        {"ALTER TABLE t MODIFY a TEXT COMMENT 'utf8 or DATE'", true, false, false},
+    };
+
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
+        gf_arena arena = {0};
+        gf_statement s;
+        gf_ddl d;
+
+        read_ddl(&d, &s, &arena, told[i].sql);
+        ck_assert_msg(d.retypes == told[i].retypes && d.utf8 == told[i].utf8 && d.dates == told[i].dates, "%s",
+                      told[i].sql);
+        gf_arena_free(&arena);
+    }
+}
+END_TEST
+
 START_TEST(read__tells_what_the_caller_has_to_look_at)
 {
     gf_arena arena = {0};
@@ -180,6 +208,7 @@ int main(void)
 
     tcase_add_loop_test(tc, read__refuses_what_depends_on_more_than_the_text, 0, CASES);
     tcase_add_test(tc, read__tells_what_the_caller_has_to_look_at);
+    tcase_add_test(tc, read__tells_what_old_mode_decides);
     tcase_add_loop_test(tc, read__takes_every_cut, 0, CASES);
     tcase_add_loop_test(tc, concerns__tells_whether_a_key_may_be_another_one, 0, CONCERNS);
     suite_add_tcase(suite, tc);
