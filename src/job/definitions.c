@@ -117,6 +117,26 @@ static bool facts_agree(gf_job *j, const gf_table *t, gf_facts_scope scope, gf_e
     return ok;
 }
 
+/* Engine, comment, row format, encryption ...: a session's variables may have decided some. Rows do not depend on them, and
+   only one version prints them in the same words. */
+static void tell_options(const gf_job *j, const gf_table *there, const gf_table *here)
+{
+    gf_buf a = {0}, b = {0};
+
+    if (strcmp(j->source_info.version_text, j->target_info.version_text) != 0 || there->create_sql == NULL ||
+        here->create_sql == NULL)
+        return;
+    gf_definition_text(&a, there->create_sql);
+    gf_definition_text(&b, here->create_sql);
+    const char *source = options_of(gf_buf_cstr(&a)) + 1, *target = options_of(gf_buf_cstr(&b)) + 1;
+
+    if (strcmp(source, target) != 0)
+        gf_log_warn("%s has other options on the target: %.*s; on the source: %.*s", there->label,
+                    (int)strcspn(target, "\n"), target, (int)strcspn(source, "\n"), source);
+    gf_buf_free(&a);
+    gf_buf_free(&b);
+}
+
 static bool agrees(gf_job *j, const char *db, const char *name, gf_error *err)
 {
     const gf_filter *f = &j->config->filter;
@@ -132,6 +152,8 @@ static bool agrees(gf_job *j, const char *db, const char *name, gf_error *err)
             "Compare SHOW CREATE TABLE of both, alter the target's if its rows are right, run and cut over again",
             db, name);
     ok = ok && (there == NULL || facts_agree(j, there, GF_FACTS_ALL, err));
+    if (ok && there != NULL)
+        tell_options(j, there, here);
     gf_table_free(there);
     gf_table_free(here);
     return ok;

@@ -200,11 +200,75 @@ static bool raise(void *ctx, sequence *s, gf_error *err)
     return ok;
 }
 
+/* ---- what the target has alone ---- */
+
+static MYSQL_RES *sequences_of(MYSQL *server, const char *db, gf_error *err)
+{
+    gf_buf quoted = {0};
+    MYSQL_RES *res;
+
+    gf_buf_quote(&quoted, db, strlen(db));
+    res = gf_server_query(server, "list sequences", err,
+                          "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE='SEQUENCE' AND "
+                          "TABLE_SCHEMA=%s",
+                          gf_buf_cstr(&quoted));
+    gf_buf_free(&quoted);
+    return res;
+}
+
+static bool has_counterpart(MYSQL_RES *of_source, const gf_filter *f, const char *name)
+{
+    MYSQL_ROW row;
+
+    mysql_data_seek(of_source, 0);
+    while ((row = mysql_fetch_row(of_source)) != NULL) {
+        if (strcmp(gf_filter_target_table(f, row[0]), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* DROP SEQUENCE is not repeated: what was there before we came looks the same as what the source has dropped since. */
+static bool tell_further(both *b, const char *db, gf_error *err)
+{
+    const gf_filter *f = &b->config->filter;
+    const char *target_db = gf_filter_target_db(f, db);
+    MYSQL_RES *there = sequences_of(b->source, db, err), *here = NULL;
+    MYSQL_ROW row;
+
+    if (there != NULL)
+        here = sequences_of(b->target, target_db, err);
+    while (here != NULL && (row = mysql_fetch_row(here)) != NULL) {
+        if (!has_counterpart(there, f, row[0]))
+            gf_log_warn("the target has a sequence %s.%s that the source has not (any more): it stays", target_db,
+                        row[0]);
+    }
+    mysql_free_result(there);
+    mysql_free_result(here);
+    return here != NULL;
+}
+
+static bool tell_all_further(both *b, gf_error *err)
+{
+    MYSQL_RES *dbs =
+        gf_server_query(b->source, "list databases", err, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA");
+    bool ok = dbs != NULL;
+    MYSQL_ROW row;
+
+    while (ok && (row = mysql_fetch_row(dbs)) != NULL) {
+        if (gf_filter_db(&b->config->filter, row[0]))
+            ok = tell_further(b, row[0], err);
+    }
+    mysql_free_result(dbs);
+    return ok;
+}
+
 bool gf_sequences_raise(MYSQL *source, MYSQL *target, const gf_server_info *source_info,
                         const gf_server_info *target_info, const gf_config *config, gf_error *err)
 {
     both b = {source, target, config};
 
-    return target_info->flavor != GF_FLAVOR_MARIADB ||
-           each_sequence(source, source_info, &config->filter, raise, &b, err);
+    if (source_info->flavor != GF_FLAVOR_MARIADB || target_info->flavor != GF_FLAVOR_MARIADB)
+        return true;
+    return each_sequence(source, source_info, &config->filter, raise, &b, err) && tell_all_further(&b, err);
 }

@@ -614,11 +614,12 @@ START_TEST(odd__sequences_go_on_where_they_stood)
     scene s = begin_scene(_i, "sequences", NULL);
     h_run *run;
 
-    h_sql(s.source,
-          "USE %s; CREATE SEQUENCE ids START WITH 5 CACHE 10; CREATE SEQUENCE `down``s` START WITH -1 INCREMENT BY -3 "
-          "NOCACHE; CREATE SEQUENCE unused; CREATE TABLE t (id BIGINT DEFAULT NEXTVAL(ids) PRIMARY KEY, v INT);"
-          "INSERT INTO t (v) VALUES (1), (2), (3)",
-          s.db);
+    h_sql(
+        s.source,
+        "USE %s; CREATE SEQUENCE ids START WITH 5 CACHE 10; CREATE SEQUENCE `down``s` START WITH -1 INCREMENT BY -3 "
+        "NOCACHE; CREATE SEQUENCE unused; CREATE SEQUENCE dropped; CREATE TABLE t (id BIGINT DEFAULT NEXTVAL(ids) PRIMARY KEY, v INT);"
+        "INSERT INTO t (v) VALUES (1), (2), (3)",
+        s.db);
     next_value(s.source, &s, "down``s");
     run = h_start(s.conf);
     ck_assert(h_wait_log(run, "stage streaming", FOREVER));
@@ -633,9 +634,10 @@ START_TEST(odd__sequences_go_on_where_they_stood)
     h_sql(
         s.source,
         "INSERT INTO %s.t (v) VALUES (7); ALTER SEQUENCE %s.ids INCREMENT BY 7; CREATE OR REPLACE SEQUENCE %s.unused START "
-        "WITH 1 MAXVALUE 50 CYCLE",
-        s.db, s.db, s.db);
+        "WITH 1 MAXVALUE 50 CYCLE; DROP SEQUENCE %s.dropped",
+        s.db, s.db, s.db, s.db);
     cut_over(&s, run);
+    ck_assert(h_wait_log(run, ".dropped that the source has not (any more): it stays", 0));
     ck_assert_int_eq(next_value(s.target, &s, "down``s"), next_value(s.source, &s, "down``s"));
     ck_assert_int_eq(h_number(s.target, "SELECT increment FROM %s.ids", s.db), 7);
     ck_assert_int_eq(h_number(s.target, "SELECT maximum_value+cycle_option FROM %s.unused", s.db), 51);
