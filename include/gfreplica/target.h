@@ -125,6 +125,9 @@ GF_MUST_CHECK bool gf_marker_empty_table(gf_marker *m, MYSQL *target, const gf_t
    marker does not know the job. target: in autocommit. */
 GF_MUST_CHECK bool gf_marker_look(gf_position *out, MYSQL *target, const gf_config *config, gf_flavor flavor,
                                   gf_error *err);
+/* The schema changes that it has passed, of one table (by its source names) or, t NULL, in all. As above. */
+GF_MUST_CHECK bool gf_marker_look_passed(uint64_t *out, MYSQL *target, const gf_config *config, const gf_table *t,
+                                         gf_error *err);
 /* Remove the job's rows (a finished or abandoned job). */
 GF_MUST_CHECK bool gf_marker_remove(gf_marker *m, MYSQL *target, gf_error *err);
 void gf_marker_content_free(gf_marker_content *c); /* back to {0} */

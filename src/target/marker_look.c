@@ -23,6 +23,34 @@ static MYSQL_RES *query(MYSQL *target, const gf_config *config, gf_error *err)
     return res;
 }
 
+bool gf_marker_look_passed(uint64_t *out, MYSQL *target, const gf_config *config, const gf_table *t, gf_error *err)
+{
+    gf_buf sql = {0}, db = {0};
+    char *count = NULL;
+    bool ok;
+
+    gf_buf_ident(&db, config->marker_db);
+    if (t == NULL)
+        gf_buf_printf(&sql, "SELECT passed FROM %s.ddl", gf_buf_cstr(&db));
+    else
+        gf_buf_printf(&sql, "SELECT versions FROM %s.ddl_table", gf_buf_cstr(&db));
+    gf_buf_str(&sql, " WHERE job=_utf8mb4 X'");
+    gf_buf_hex(&sql, config->job, strlen(config->job));
+    if (t != NULL) {
+        gf_buf_str(&sql, "' AND db=_utf8mb4 X'");
+        gf_buf_hex(&sql, t->db, strlen(t->db));
+        gf_buf_str(&sql, "' AND name=_utf8mb4 X'");
+        gf_buf_hex(&sql, t->name, strlen(t->name));
+    }
+    gf_buf_byte(&sql, '\'');
+    ok = gf_server_scalar(&count, target, "read the marker's schema changes", err, "%s", gf_buf_cstr(&sql));
+    *out = ok && count != NULL ? strtoull(count, NULL, 10) : 0;
+    free(count);
+    gf_buf_free(&sql);
+    gf_buf_free(&db);
+    return ok;
+}
+
 bool gf_marker_look(gf_position *out, MYSQL *target, const gf_config *config, gf_flavor flavor, gf_error *err)
 {
     MYSQL_RES *res = query(target, config, err);

@@ -5,11 +5,12 @@
  */
 #include "pair.h"
 
+#include <errmsg.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/socket.h>
 
-enum { LOCK_WAIT_SECONDS = 5, LARGE_BUFFER = 8 << 20 };
+enum { LOCK_WAIT_SECONDS = 1, LARGE_BUFFER = 8 << 20 };
 
 /* ---- rows ---- */
 
@@ -38,7 +39,12 @@ int gf_key_order(gf_slice a, gf_slice b)
 
 static int by_key(const void *a, const void *b, void *set)
 {
-    return gf_key_order(gf_rowset_key(set, a), gf_rowset_key(set, b));
+    const gf_row *x = a, *y = b;
+    int order = gf_key_order(gf_rowset_key(set, x), gf_rowset_key(set, y));
+
+    if (order == 0)
+        order = (x->digest.high > y->digest.high) - (x->digest.high < y->digest.high);
+    return order != 0 ? order : (x->digest.low > y->digest.low) - (x->digest.low < y->digest.low);
 }
 
 void gf_rowset_sort(gf_rowset *s)
@@ -65,6 +71,17 @@ static bool set_up_locks(MYSQL *source, gf_error *err)
                           LOCK_WAIT_SECONDS);
 }
 
+/* After a reconnect too: another server behind the same address may lack what this one has shown. */
+static bool is_known(MYSQL *db, const gf_server_info *wanted, gf_error *err)
+{
+    gf_server_info now;
+
+    if (!gf_server_info_read(&now, db, err))
+        return false;
+    return strcmp(now.identity, wanted->identity) == 0 ||
+           gf_fail(err, GF_ERR_RETRY, "another server answers (%s, not %s)", now.identity, wanted->identity);
+}
+
 static bool open_one(MYSQL **db, gf_pair *p, int link, const gf_server_config *server, gf_conn_use use, gf_error *err)
 {
     if (!gf_server_connect(db, server, use, err))
@@ -77,7 +94,7 @@ bool gf_pair_open(gf_pair *p, const gf_verify_options *opt, gf_stop *stop, size_
 {
     *p = (gf_pair){.opt = opt, .stop = stop, .slot = slot};
     return open_one(&p->sides[GF_AT_SOURCE].db, p, 0, &opt->config->source, GF_CONN_READER, err) &&
-           set_up_locks(p->sides[GF_AT_SOURCE].db, err) &&
+           is_known(p->sides[GF_AT_SOURCE].db, opt->source, err) && set_up_locks(p->sides[GF_AT_SOURCE].db, err) &&
            open_one(&p->sides[GF_AT_TARGET].db, p, 1, &opt->config->target, GF_CONN_READER, err) &&
            open_one(&p->control, p, 2, &opt->config->target, GF_CONN_PLAIN, err);
 }
@@ -93,6 +110,8 @@ static void forget_table(gf_pair *p)
 
 void gf_pair_close(gf_pair *p)
 {
+    if (p->stop == NULL) /* never opened */
+        return;
     forget_table(p);
     for (size_t i = 0; i < GF_PAIR_LINKS; i++)
         gf_stop_hold(p->stop, p->slot + i, NULL);
@@ -187,7 +206,7 @@ bool gf_pair_ordered(const gf_pair *p)
 
 /* ---- reading ---- */
 
-static bool stopped(const gf_pair *p, gf_error *err)
+bool gf_pair_stopped(const gf_pair *p, gf_error *err)
 {
     return p->opt->stopped != NULL && p->opt->stopped(p->opt->ctx) && !gf_fail(err, GF_ERR_STOPPED, "stopped");
 }
@@ -199,11 +218,26 @@ static bool each_row(gf_pair *p, gf_side *s, MYSQL_RES *res, row_taker *take, vo
     MYSQL_ROW row;
 
     while ((row = mysql_fetch_row(res)) != NULL) {
-        if (stopped(p, err))
+        if (gf_pair_stopped(p, err))
             return false;
         take(ctx, &s->form, row, mysql_fetch_lengths(res));
     }
     return mysql_errno(s->db) == 0 || gf_fail_mysql(err, s->db, "read %s", p->table->label);
+}
+
+/* The server ended the result itself: the connection is as good as before. */
+static bool is_answer(MYSQL *db)
+{
+    return mysql_errno(db) != 0 && mysql_errno(db) < CR_MIN_ERROR;
+}
+
+void gf_pair_add_index(gf_buf *rest, const gf_pair *p, gf_place at)
+{
+    if (p->sides[at].index == NULL)
+        return;
+    gf_buf_str(rest, " FORCE INDEX (");
+    gf_buf_ident(rest, p->sides[at].index);
+    gf_buf_byte(rest, ')');
 }
 
 static bool read_rows(gf_pair *p, gf_place at, gf_slice rest, row_taker *take, void *ctx, gf_error *err)
@@ -221,7 +255,7 @@ static bool read_rows(gf_pair *p, gf_place at, gf_slice rest, row_taker *take, v
         gf_fail_mysql(err, s->db, "read %s", p->table->label);
     else
         ok = gf_form_fits(&s->form, res, err) && each_row(p, s, res, take, ctx, err);
-    if (!ok && res != NULL) /* so that freeing the result does not read the rest */
+    if (!ok && res != NULL && !is_answer(s->db)) /* so that freeing the result does not read the rest */
         shutdown((int)mysql_get_socket(s->db), SHUT_RDWR);
     if (res != NULL)
         mysql_free_result(res);

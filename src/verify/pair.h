@@ -37,6 +37,8 @@ void gf_pair_close(gf_pair *p); /* back to {0} */
 /* A connection has grown for a large row, and would stay so large. */
 bool gf_pair_is_large(const gf_pair *p);
 
+bool gf_pair_stopped(const gf_pair *p, gf_error *err); /* by opt->stopped: STOPPED error */
+
 /* The table that is read from now on. DIVERGED error when the target's is not there or lacks a column. */
 GF_MUST_CHECK bool gf_pair_table(gf_pair *p, const gf_table *t, gf_error *err);
 /* Do both servers have the rows in one order of the identity? Text may be ordered otherwise by another collation or family. */
@@ -61,11 +63,13 @@ static inline gf_slice gf_rowset_key(const gf_rowset *s, const gf_row *row)
 /* By their bytes, as memcmp. */
 int gf_key_order(gf_slice a, gf_slice b);
 void gf_rowset_clear(gf_rowset *s);
-void gf_rowset_sort(gf_rowset *s); /* by gf_key_order */
+void gf_rowset_sort(gf_rowset *s); /* by gf_key_order, then by digest */
 void gf_rowset_free(gf_rowset *s); /* back to {0} */
 
+/* " FORCE INDEX (...)", what stands behind the table's name. Appended. */
+void gf_pair_add_index(gf_buf *rest, const gf_pair *p, gf_place at);
 /* SELECT ... FROM the table `rest`; rows are added. STOPPED when opt->stopped says so between two rows. After a failure,
-   here and below, the pair is good for gf_pair_close alone. */
+   here and below, that was not the server's own answer (err->native below CR_MIN_ERROR) the pair is good for gf_pair_close alone. */
 GF_MUST_CHECK bool gf_pair_read(gf_rowset *out, gf_pair *p, gf_place at, gf_slice rest, gf_error *err);
 /* One digest of all rows, in whatever order they come; *rows of them. clause: behind the SELECT. */
 GF_MUST_CHECK bool gf_pair_read_all(gf_digest *out, uint64_t *rows, gf_pair *p, gf_place at, const char *clause,

@@ -9,16 +9,7 @@
 
 #include "gfreplica/literal.h"
 
-enum { FIRST_LIMIT = 500, MAX_LIMIT = 20000, CHUNK_MS = 200, KEY_BYTES = 2 << 20 };
-
-static void add_index(gf_buf *rest, const gf_side *s)
-{
-    if (s->index == NULL)
-        return;
-    gf_buf_str(rest, " FORCE INDEX (");
-    gf_buf_ident(rest, s->index);
-    gf_buf_byte(rest, ')');
-}
+enum { FIRST_LIMIT = 500, MAX_LIMIT = 20000, CHUNK_MS = 200, KEY_BYTES = 2 << 20, SURPLUS = 1000 };
 
 /* WHERE the key is in (lower, upper]. */
 static bool add_bounds(gf_buf *rest, const gf_table *t, gf_slice lower, gf_slice upper, gf_error *err)
@@ -50,7 +41,7 @@ static bool read_lead(gf_pass *w, gf_pair *p, gf_error *err)
     bool ok;
 
     gf_rowset_clear(&w->rows[w->lead]);
-    add_index(&rest, &p->sides[w->lead]);
+    gf_pair_add_index(&rest, p, w->lead);
     ok = add_bounds(&rest, p->table, start_of(w), w->upper, err);
     gf_buf_str(&rest, " ORDER BY ");
     gf_literal_order(&rest, p->table);
@@ -60,16 +51,16 @@ static bool read_lead(gf_pass *w, gf_pair *p, gf_error *err)
     return ok;
 }
 
-/* The other side's rows up to `end`: at most twice as many, for it may hold any number that are not here. */
+/* The other side's rows up to `end`: it may hold any number that are not here, and then they end the walk (GF_LISTED_MAX). */
 static bool read_other(gf_pass *w, gf_pair *p, gf_slice end, gf_error *err)
 {
     gf_place other = w->lead == GF_AT_SOURCE ? GF_AT_TARGET : GF_AT_SOURCE;
-    unsigned most = 2 * w->limit;
+    unsigned most = 2 * w->limit + SURPLUS;
     gf_buf rest = {0};
     bool ok;
 
     gf_rowset_clear(&w->rows[other]);
-    add_index(&rest, &p->sides[other]);
+    gf_pair_add_index(&rest, p, other);
     ok = add_bounds(&rest, p->table, start_of(w), end, err);
     gf_buf_printf(&rest, " LIMIT %u", most);
     ok = ok && gf_pair_read(&w->rows[other], p, other, gf_slice_of(rest.data, rest.len), err);
@@ -80,15 +71,15 @@ static bool read_other(gf_pass *w, gf_pair *p, gf_slice end, gf_error *err)
 
 /* Walks in two orders share the work: the source's finds what the target lacks or has otherwise, the target's what it
    has alone. */
-static bool is_asked(const gf_pass *w, int order)
+static bool is_asked(const gf_pass *w, bool allow_existing, int order)
 {
     if (w->lead == GF_AT_TARGET)
         return order < 0;
-    return order <= 0 || w->ordered;
+    return order <= 0 || (w->ordered && !allow_existing);
 }
 
 /* Both are sorted: keys that one side lacks, and those whose rows are unlike. */
-static void match(gf_suspects *out, const gf_pass *w)
+static void match(gf_suspects *out, const gf_pass *w, bool allow_existing)
 {
     const gf_rowset *a = &w->rows[w->lead], *b = &w->rows[w->lead == GF_AT_SOURCE ? GF_AT_TARGET : GF_AT_SOURCE];
     size_t i = 0, j = 0;
@@ -98,7 +89,7 @@ static void match(gf_suspects *out, const gf_pass *w)
         gf_slice y = j < b->count ? gf_rowset_key(b, &b->rows[j]) : (gf_slice){0};
         int order = i == a->count ? 1 : j == b->count ? -1 : gf_key_order(x, y);
 
-        if (is_asked(w, order) && (order != 0 || !gf_digest_eq(a->rows[i].digest, b->rows[j].digest)))
+        if (is_asked(w, allow_existing, order) && (order != 0 || !gf_digest_eq(a->rows[i].digest, b->rows[j].digest)))
             gf_suspects_add(out, order <= 0 ? x : y);
         i += order <= 0;
         j += order >= 0;
@@ -136,7 +127,7 @@ bool gf_pass_chunk(gf_suspects *out, gf_pass *w, gf_pair *p, gf_error *err)
     if (ok) {
         gf_rowset_sort(&w->rows[0]);
         gf_rowset_sort(&w->rows[1]);
-        match(out, w);
+        match(out, w, p->opt->config->allow_existing);
     }
     if (ok && !w->overflow) {
         w->last = last;

@@ -30,13 +30,6 @@ gf_report *gf_report_new(const gf_verify_options *opt)
     return r;
 }
 
-void gf_report_end(gf_verify_result *out, gf_report *r)
-{
-    *out = r->result;
-    pthread_mutex_destroy(&r->lock);
-    free(r);
-}
-
 void gf_report_rows(gf_report *r, uint64_t rows)
 {
     uint64_t now = gf_now_ms(), total, tables;
@@ -54,43 +47,20 @@ void gf_report_rows(gf_report *r, uint64_t rows)
                     (unsigned long long)total);
 }
 
-void gf_report_table(gf_report *r, const char *label)
+void gf_report_table(gf_report *r)
 {
-    gf_log_debug("%s is compared", label);
     pthread_mutex_lock(&r->lock);
     r->result.tables++;
     pthread_mutex_unlock(&r->lock);
 }
 
-/* Takes `key` and `what`. */
-static void add(gf_report *r, gf_verify_kind kind, const char *label, char *key, char *what)
+static bool is_listed_locked(const gf_verify_result *out, const char *label, uint64_t id)
 {
-    gf_verify_result *out = &r->result;
-
-    pthread_mutex_lock(&r->lock);
-    if (out->list_count == out->list_cap) {
-        out->list_cap = out->list_cap > 0 ? 2 * out->list_cap : 16;
-        out->list = gf_realloc(out->list, out->list_cap * sizeof *out->list);
+    for (size_t i = 0; i < out->list_count; i++) {
+        if (out->list[i].id == id && strcmp(out->list[i].table, label) == 0)
+            return true;
     }
-    out->list[out->list_count++] = (gf_verify_difference){kind, gf_strdup(label), key, what};
-    out->differences++;
-    pthread_mutex_unlock(&r->lock);
-}
-
-void gf_report_unlike(gf_report *r, const char *label, const char *what)
-{
-    add(r, GF_VERIFY_TABLE, label, NULL, gf_strdup(what));
-}
-
-static size_t listed(gf_report *r, const char *label)
-{
-    size_t n = 0;
-
-    pthread_mutex_lock(&r->lock);
-    for (size_t i = 0; i < r->result.list_count; i++)
-        n += strcmp(r->result.list[i].table, label) == 0;
-    pthread_mutex_unlock(&r->lock);
-    return n;
+    return false;
 }
 
 static void free_difference(gf_verify_difference *d)
@@ -98,6 +68,48 @@ static void free_difference(gf_verify_difference *d)
     free(d->table);
     free(d->key);
     free(d->what);
+}
+
+/* Takes what d owns. */
+static void add(gf_report *r, gf_verify_difference d)
+{
+    gf_verify_result *out = &r->result;
+
+    pthread_mutex_lock(&r->lock);
+    if (is_listed_locked(out, d.table, d.id)) {
+        free_difference(&d);
+    } else {
+        if (out->list_count == out->list_cap) {
+            out->list_cap = out->list_cap > 0 ? 2 * out->list_cap : 16;
+            out->list = gf_realloc(out->list, out->list_cap * sizeof *out->list);
+        }
+        out->list[out->list_count++] = d;
+    }
+    pthread_mutex_unlock(&r->lock);
+}
+
+void gf_report_whole(gf_report *r, gf_verify_kind kind, const char *label, const char *what)
+{
+    add(r, (gf_verify_difference){.kind = kind, .table = gf_strdup(label), .what = gf_strdup(what)});
+}
+
+static size_t listed_locked(const gf_verify_result *out, const char *label)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < out->list_count; i++)
+        n += strcmp(out->list[i].table, label) == 0;
+    return n;
+}
+
+static size_t listed(gf_report *r, const char *label)
+{
+    size_t n;
+
+    pthread_mutex_lock(&r->lock);
+    n = listed_locked(&r->result, label);
+    pthread_mutex_unlock(&r->lock);
+    return n;
 }
 
 void gf_report_forget(gf_report *r, const char *label)
@@ -112,13 +124,25 @@ void gf_report_forget(gf_report *r, const char *label)
         else
             free_difference(&out->list[i]);
     }
-    out->differences -= out->list_count - kept;
     out->list_count = kept;
     pthread_mutex_unlock(&r->lock);
 }
 
+void gf_report_end(gf_verify_result *out, gf_report *r)
+{
+    *out = r->result;
+    for (size_t i = 0; i < out->list_count; i++) {
+        *(out->list[i].kind == GF_VERIFY_UNSETTLED ? &out->unsettled : &out->differences) += 1;
+        out->cut_short = out->cut_short || listed_locked(out, out->list[i].table) >= GF_LISTED_MAX;
+    }
+    pthread_mutex_destroy(&r->lock);
+    free(r);
+}
+
 static gf_verify_kind kind_of(const gf_suspect *s)
 {
+    if (s->verdict == GF_OPEN)
+        return GF_VERIFY_UNSETTLED;
     if (gf_digest_none(s->struck_target))
         return GF_VERIFY_MISSING;
     return gf_digest_none(s->struck_source) ? GF_VERIFY_EXTRA : GF_VERIFY_DIFFERS;
@@ -127,15 +151,19 @@ static gf_verify_kind kind_of(const gf_suspect *s)
 static bool add_row(gf_report *r, gf_pair *p, const gf_suspect *s, gf_error *err)
 {
     const gf_table *t = p->table;
-    gf_verify_kind kind = kind_of(s);
+    gf_verify_difference d = {.kind = kind_of(s), .id = gf_hash(s->key.data, s->key.len, 1)};
     gf_buf key = {0}, columns = {0};
     bool ok = true;
 
     gf_key_text(&key, t, &t->keys[t->identity], s->key);
-    if (kind == GF_VERIFY_DIFFERS)
+    if (d.kind == GF_VERIFY_DIFFERS)
         ok = gf_settle_columns(&columns, p, s->key, err);
-    if (ok)
-        add(r, kind, t->label, gf_strdup(gf_buf_cstr(&key)), columns.len > 0 ? gf_strdup(gf_buf_cstr(&columns)) : NULL);
+    if (ok) {
+        d.table = gf_strdup(t->label);
+        d.key = gf_strdup(gf_buf_cstr(&key));
+        d.what = columns.len > 0 ? gf_strdup(gf_buf_cstr(&columns)) : NULL;
+        add(r, d);
+    }
     gf_buf_free(&key);
     gf_buf_free(&columns);
     return ok;
@@ -143,38 +171,32 @@ static bool add_row(gf_report *r, gf_pair *p, const gf_suspect *s, gf_error *err
 
 static bool add_suspect(gf_report *r, gf_pair *p, const gf_suspect *s, gf_error *err)
 {
-    if (s->verdict == GF_OPEN) {
-        pthread_mutex_lock(&r->lock);
-        r->result.unsettled++;
-        pthread_mutex_unlock(&r->lock);
-        return true;
-    }
-    if (p->table->identity < 0) {
-        gf_report_unlike(r, p->table->label, "its rows (it has no key to name them by)");
-        return true;
-    }
-    if (r->opt->config->allow_existing && kind_of(s) == GF_VERIFY_EXTRA)
-        return true;
-    return add_row(r, p, s, err);
+    const char *label = p->table->label;
+
+    if (p->table->identity >= 0)
+        return add_row(r, p, s, err);
+    if (s->verdict == GF_OPEN)
+        gf_report_whole(r, GF_VERIFY_UNSETTLED, label, "it has no key, and was written to all the time");
+    else
+        gf_report_whole(r, GF_VERIFY_TABLE, label, "its rows (it has no key to name them by)");
+    return true;
 }
 
 bool gf_report_suspects(bool *enough, gf_report *r, gf_pair *p, const gf_suspects *s, gf_error *err)
 {
+    static const gf_verdict order[] = {GF_UNLIKE, GF_OPEN};
     size_t count = listed(r, p->table->label);
 
-    for (size_t i = 0; i < s->count && count < GF_LISTED_MAX; i++) {
-        if (s->list[i].verdict == GF_ALIKE)
-            continue;
-        if (!add_suspect(r, p, &s->list[i], err))
-            return false;
-        count = listed(r, p->table->label);
+    for (int k = 0; k < 2; k++) {
+        for (size_t i = 0; i < s->count && count < GF_LISTED_MAX; i++) {
+            if (s->list[i].verdict != order[k])
+                continue;
+            if (!add_suspect(r, p, &s->list[i], err))
+                return false;
+            count = listed(r, p->table->label);
+        }
     }
     *enough = count >= GF_LISTED_MAX;
-    if (*enough) {
-        pthread_mutex_lock(&r->lock);
-        r->result.cut_short = true;
-        pthread_mutex_unlock(&r->lock);
-    }
     return true;
 }
 
@@ -183,7 +205,8 @@ const char *gf_verify_kind_name(gf_verify_kind kind)
     static const char *const names[] = {[GF_VERIFY_DIFFERS] = "differs",
                                         [GF_VERIFY_MISSING] = "missing",
                                         [GF_VERIFY_EXTRA] = "extra",
-                                        [GF_VERIFY_TABLE] = "table"};
+                                        [GF_VERIFY_TABLE] = "table",
+                                        [GF_VERIFY_UNSETTLED] = "unsettled"};
 
     return names[kind];
 }

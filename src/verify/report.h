@@ -9,7 +9,7 @@
 
 #include "settle.h"
 
-enum { GF_LISTED_MAX = 100 /* differences of one table that are listed; then the rest of it is left alone */ };
+enum { GF_LISTED_MAX = 100 /* findings of one table; then the rest of it is left alone */ };
 
 typedef struct gf_report gf_report;
 
@@ -17,10 +17,12 @@ gf_report *gf_report_new(const gf_verify_options *opt);
 /* Ends it: what it has found goes to *out. */
 void gf_report_end(gf_verify_result *out, gf_report *r);
 
-void gf_report_rows(gf_report *r, uint64_t rows);                         /* so many more rows compared */
-void gf_report_table(gf_report *r, const char *label);                    /* one more table, to its end */
-void gf_report_unlike(gf_report *r, const char *label, const char *what); /* the table as such */
-/* The settled list: differences and what stays open. *enough: the table has GF_LISTED_MAX of them. */
+void gf_report_rows(gf_report *r, uint64_t rows); /* so many more rows compared */
+void gf_report_table(gf_report *r);               /* one more table, looked at to its end or until it was enough */
+/* The table as such: GF_VERIFY_TABLE or GF_VERIFY_UNSETTLED. */
+void gf_report_whole(gf_report *r, gf_verify_kind kind, const char *label, const char *what);
+/* The settled list: differences and what stays open. Rows that are listed already are not counted twice. *enough: the table
+   has GF_LISTED_MAX. */
 GF_MUST_CHECK bool gf_report_suspects(bool *enough, gf_report *r, gf_pair *p, const gf_suspects *s, gf_error *err);
 /* The table is compared anew: what was found in it is forgotten. */
 void gf_report_forget(gf_report *r, const char *label);

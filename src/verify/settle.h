@@ -17,6 +17,7 @@ typedef struct {
     gf_digest before, there, after; /* of this round: source, target, source; {0}: no such row */
     gf_digest struck_source, struck_target;
     unsigned strikes; /* rounds in a row in which they were those two, and unlike */
+    bool read;        /* in this round */
 } gf_suspect;
 
 /* {0} is an empty list. */

@@ -6,8 +6,10 @@
  * order the rows otherwise, once more in the target's, so that no row of either side is left out. Unlike rows are gathered
  * and settled by the hundreds, since each settling waits for the target to follow.
  *
- * A table that turns out to be no more what its definition says is put aside. When all others are done, the target is waited
- * for, and such tables are compared with the definitions of then. What still fails at the last try is a difference.
+ * A table that turns out to be no more what its definition says, or of which the target has passed a schema change meanwhile, is put
+ * aside: nothing that was read of it counts. When all others are done, and the target has passed what was in the source's
+ * binlog then, such tables are compared with the definitions of then. What still fails at the last try is a difference; what is
+ * altered all the time has no verdict.
  */
 #include "gfreplica/verify.h"
 
@@ -16,6 +18,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "gfreplica/copier.h"
 #include "gfreplica/log.h"
@@ -34,11 +37,12 @@ enum {
 /* A table in this try. */
 typedef struct {
     const gf_table *table; /* borrowed */
+    uint64_t passed;       /* schema changes of it, when the try began */
     atomic_uint parts;     /* that are not compared yet */
     atomic_bool enough;    /* it has so many differences that the rest does not matter */
     atomic_bool altered;
     pthread_mutex_t lock;
-    gf_error why; /* guarded by the lock: what made it altered */
+    gf_error why; /* guarded by the lock: what made it altered; no text: the marker says so */
 } subject;
 
 typedef struct {
@@ -53,6 +57,7 @@ typedef struct {
     part *parts; /* owned, like the subjects */
     subject *subjects;
     size_t part_count, subject_count;
+    bool passing;  /* a schema change was passed between the reading of the definitions and the plan */
     gf_plan *plan; /* owned */
     atomic_size_t next;
 
@@ -133,27 +138,39 @@ static bool is_stopped(const gf_verify_options *opt)
     return opt->stopped != NULL && opt->stopped(opt->ctx);
 }
 
+/* Something of this table alone, which says nothing of the others: no right to read it, a damaged file ... */
+static bool is_of_table(const gf_error *err)
+{
+    return err->kind == GF_ERR_CONFIG || err->kind == GF_ERR_DATA;
+}
+
+static void give_up(worker *w, subject *s, gf_error *err)
+{
+    if (means_altered(err)) {
+        put_aside(s, err);
+    } else if (is_of_table(err)) {
+        gf_report_whole(w->c->report, GF_VERIFY_UNSETTLED, s->table->label, err->text);
+        atomic_store(&s->enough, true);
+    } else {
+        gf_fail_context(err, "compare %s", s->table->label);
+        fail_all(w->c, err);
+    }
+}
+
 /* After a failure: true when it is to be tried again, on new connections. */
 static bool may_go_on(worker *w, subject *s, gf_error *err)
 {
     gf_pair_close(&w->pair);
     w->open = false;
-    if (is_stopped(w->c->opt)) {
+    if (is_stopped(w->c->opt))
         gf_fail(err, GF_ERR_STOPPED, "stopped");
-        fail_all(w->c, err);
-        return false;
-    }
-    if (means_altered(err)) {
-        put_aside(s, err);
-        return false;
-    }
-    if (w->failing_since == 0) {
+    if (err->kind == GF_ERR_RETRY && w->failing_since == 0) {
         w->failing_since = gf_now_ms();
         w->backoff = FIRST_BACKOFF_MS;
     }
-    if (err->kind != GF_ERR_RETRY || gf_now_ms() - w->failing_since > 1000ULL * w->c->opt->config->retry_timeout) {
-        gf_fail_context(err, "compare %s", s->table->label);
-        fail_all(w->c, err);
+    if (means_altered(err) || err->kind != GF_ERR_RETRY ||
+        gf_now_ms() - w->failing_since > 1000ULL * w->c->opt->config->retry_timeout) {
+        give_up(w, s, err);
         return false;
     }
     gf_log_warn("compare %s: %s: trying again", s->table->label, err->text);
@@ -188,6 +205,7 @@ static bool settle(worker *w, subject *s, gf_error *err)
         return false;
     gf_log_debug("%s: %zu rows that looked unlike are settled", s->table->label, w->suspects.count);
     gf_suspects_clear(&w->suspects);
+    w->failing_since = 0;
     if (enough)
         atomic_store(&s->enough, true);
     return true;
@@ -232,7 +250,7 @@ static void compare_range(worker *w, const part *p)
     gf_pass pass = {.lead = GF_AT_SOURCE, .lower = p->range->lower, .upper = p->range->upper};
     bool ok = walk(w, &pass, p->of);
 
-    ok = ok && !pass.ordered && p->range->index == 0 && !is_over(p->of);
+    ok = ok && !pass.ordered && p->range->index == 0 && !is_over(p->of) && !w->c->opt->config->allow_existing;
     gf_pass_free(&pass);
     if (ok) {
         pass = (gf_pass){.lead = GF_AT_TARGET};
@@ -273,15 +291,13 @@ static void compare_part(worker *w, const part *p)
 {
     subject *s = p->of;
 
-    if (is_over(s))
-        return;
-    if (p->range != NULL)
+    if (!is_over(s) && p->range != NULL)
         compare_range(w, p);
-    else
+    else if (!is_over(s))
         compare_keyless(w, s);
     gf_suspects_clear(&w->suspects);
-    if (atomic_fetch_sub(&s->parts, 1) == 1 && !is_over(s) && !has_failed(w->c))
-        gf_report_table(w->c->report, s->table->label);
+    if (atomic_fetch_sub(&s->parts, 1) == 1 && !atomic_load(&s->altered) && !has_failed(w->c))
+        gf_report_table(w->c->report);
 }
 
 static void *work(void *arg)
@@ -324,7 +340,20 @@ static void take_range(void *ctx, const gf_range *r)
     add_part(a->c, a->of, r->table->identity < 0 ? NULL : r);
 }
 
-static bool plan_parts(comparison *c, const gf_table *const *tables, size_t count, MYSQL *reader, gf_error *err)
+static bool ask_passed(const gf_verify_options *o, uint64_t *count, MYSQL *control, const gf_table *t, gf_error *err)
+{
+    *count = 0;
+    return o->passed == NULL || o->passed(o->ctx, count, control, t, err);
+}
+
+static bool plan_subject(comparison *c, subject *s, gf_pair *links, gf_error *err)
+{
+    if (!ask_passed(c->opt, &s->passed, links->control, s->table, err))
+        return false;
+    return gf_plan_split(c->plan, s->table, links->sides[GF_AT_SOURCE].db, c->opt->config->range_rows, err);
+}
+
+static bool plan_parts(comparison *c, const gf_table *const *tables, size_t count, gf_pair *links, gf_error *err)
 {
     part_adder adder = {c, NULL};
 
@@ -334,7 +363,9 @@ static bool plan_parts(comparison *c, const gf_table *const *tables, size_t coun
     for (size_t i = 0; i < count; i++) {
         c->subjects[i].table = tables[i];
         pthread_mutex_init(&c->subjects[i].lock, NULL);
-        if (!gf_plan_split(c->plan, tables[i], reader, c->opt->config->range_rows, err))
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!plan_subject(c, &c->subjects[i], links, err))
             return false;
     }
     adder.of = c->subjects;
@@ -389,65 +420,52 @@ static void free_comparison(comparison *c)
     free(c);
 }
 
-/* ---- tables that were altered ---- */
+/* ---- the thread that plans ---- */
 
-/* The tables of the next try: owned, with the definitions of the source's now. */
+/* Tables of one try: their definitions are the caller's at the first, the source's of then later. */
 typedef struct {
-    gf_table **list;
+    const gf_table *const *list;
+    gf_table **owned; /* owned, like the tables; NULL at the first try */
     size_t count;
+    uint64_t passed; /* schema changes in all, before they were read */
 } table_list;
 
-static void free_tables(table_list *t)
-{
-    for (size_t i = 0; i < t->count; i++)
-        gf_table_free(t->list[i]);
-    free(t->list);
-    *t = (table_list){0};
-}
-
-static bool load_again(table_list *out, const gf_verify_options *o, const gf_table *t, MYSQL *source, gf_error *err)
-{
-    gf_table *now;
-
-    if (!gf_catalog_load_table(&now, source, o->source->flavor, &o->config->filter, t->db, t->name, t->db, t->name,
-                               err))
-        return false;
-    if (now == NULL) /* it was dropped: nothing to compare */
-        return true;
-    out->list = gf_realloc(out->list, (out->count + 1) * sizeof *out->list);
-    out->list[out->count++] = now;
-    return true;
-}
-
-/* What was altered in this try; at the last one it is a difference. */
-static bool gather_altered(table_list *out, comparison *c, bool last_try, MYSQL *source, gf_error *err)
-{
-    for (size_t i = 0; i < c->subject_count; i++) {
-        subject *s = &c->subjects[i];
-
-        if (!atomic_load(&s->altered))
-            continue;
-        gf_report_forget(c->report, s->table->label);
-        if (last_try)
-            gf_report_unlike(c->report, s->table->label, s->why.text);
-        else if (!load_again(out, c->opt, s->table, source, err))
-            return false;
-    }
-    return true;
-}
-
-/* ---- all ---- */
-
-/* The thread that plans. */
 typedef struct {
     const gf_verify_options *opt; /* borrowed, like the next two */
     gf_report *report;
     gf_stop *stop;
     gf_pair links; /* of no table */
     MYSQL *source; /* GF_CONN_PLAIN */
+    comparison *c; /* the try at hand */
+    table_list now, next;
+    bool last_try;
     bool ok;       /* once it is over, like err */
     gf_error *err; /* borrowed */
 } driver;
+
+static void free_tables(table_list *t)
+{
+    for (size_t i = 0; t->owned != NULL && i < t->count; i++)
+        gf_table_free(t->owned[i]);
+    free(t->owned);
+    *t = (table_list){0};
+}
+
+/* ---- its steps; each may be repeated ---- */
+
+static bool plan(driver *d, gf_error *err)
+{
+    uint64_t all;
+
+    if (d->c != NULL)
+        free_comparison(d->c);
+    d->c = new_comparison(d->opt, d->report, d->stop);
+    if (!plan_parts(d->c, d->now.list, d->now.count, &d->links, err) ||
+        !ask_passed(d->opt, &all, d->links.control, NULL, err))
+        return false;
+    d->c->passing = all != d->now.passed;
+    return true;
+}
 
 static bool let_follow(driver *d, gf_error *err)
 {
@@ -459,44 +477,141 @@ static bool let_follow(driver *d, gf_error *err)
     return ok;
 }
 
+/* A statement that broke no SELECT may have given a table other columns or another order of keys. */
+static bool look_for_changes(driver *d, gf_error *err)
+{
+    uint64_t all, of_table;
+
+    if (!let_follow(d, err) || !ask_passed(d->opt, &all, d->links.control, NULL, err))
+        return false;
+    for (size_t i = 0; all != d->now.passed && i < d->c->subject_count; i++) {
+        subject *s = &d->c->subjects[i];
+
+        if (!ask_passed(d->opt, &of_table, d->links.control, s->table, err))
+            return false;
+        if (of_table != s->passed || (of_table > 0 && d->c->passing))
+            put_aside(s, &(gf_error){.kind = GF_ERR_RETRY});
+    }
+    return true;
+}
+
+static bool load_again(driver *d, const gf_table *t, gf_error *err)
+{
+    const gf_verify_options *o = d->opt;
+    gf_table *now;
+
+    if (!gf_catalog_load_table(&now, d->source, o->source->flavor, &o->config->filter, t->db, t->name, t->db, t->name,
+                               err))
+        return false;
+    if (now == NULL) {
+        gf_log_warn("%s was dropped or renamed on the source meanwhile: it is not compared", t->label);
+        return true;
+    }
+    d->next.owned = gf_realloc(d->next.owned, (d->next.count + 1) * sizeof(gf_table *));
+    d->next.owned[d->next.count++] = now;
+    return true;
+}
+
+static void end_with(driver *d, const subject *s)
+{
+    bool changes = s->why.text[0] == '\0';
+
+    gf_report_whole(d->report, changes ? GF_VERIFY_UNSETTLED : GF_VERIFY_TABLE, s->table->label,
+                    changes ? "it was altered again and again" : s->why.text);
+}
+
+static bool gather_altered(driver *d, gf_error *err)
+{
+    free_tables(&d->next);
+    if (!ask_passed(d->opt, &d->next.passed, d->links.control, NULL, err))
+        return false;
+    for (size_t i = 0; i < d->c->subject_count; i++) {
+        subject *s = &d->c->subjects[i];
+
+        if (!atomic_load(&s->altered))
+            continue;
+        gf_report_forget(d->report, s->table->label);
+        if (d->last_try)
+            end_with(d, s);
+        else if (!load_again(d, s->table, err))
+            return false;
+    }
+    d->next.list = (const gf_table *const *)d->next.owned;
+    return true;
+}
+
+/* ---- all of it ---- */
+
+static void close_links(driver *d)
+{
+    gf_stop_hold(d->stop, GF_PAIR_LINKS * ((size_t)d->opt->config->readers + 1), NULL);
+    gf_server_close(d->source);
+    d->source = NULL;
+    gf_pair_close(&d->links);
+}
+
+static bool open_links(driver *d, gf_error *err)
+{
+    size_t slot = GF_PAIR_LINKS * (size_t)d->opt->config->readers; /* behind the workers' */
+
+    if (d->source != NULL)
+        return true;
+    if (!gf_pair_open(&d->links, d->opt, d->stop, slot, err) ||
+        !gf_server_connect(&d->source, &d->opt->config->source, GF_CONN_PLAIN, err))
+        return false;
+    gf_stop_hold(d->stop, slot + GF_PAIR_LINKS, d->source);
+    return true;
+}
+
+/* Rides through lost links for --retry-timeout. */
+static bool patiently(driver *d, bool (*step)(driver *d, gf_error *err), gf_error *err)
+{
+    uint64_t since = gf_now_ms();
+    unsigned pause = FIRST_BACKOFF_MS;
+
+    while (!open_links(d, err) || !step(d, err)) {
+        close_links(d);
+        if (is_stopped(d->opt))
+            return gf_fail(err, GF_ERR_STOPPED, "stopped");
+        if (err->kind != GF_ERR_RETRY || gf_now_ms() - since > 1000ULL * d->opt->config->retry_timeout)
+            return false;
+        gf_log_warn("%s: trying again", err->text);
+        for (unsigned waited = 0; waited < pause && !is_stopped(d->opt); waited += WATCH_MS)
+            usleep(1000 * WATCH_MS);
+        pause = 2 * pause < LAST_BACKOFF_MS ? 2 * pause : LAST_BACKOFF_MS;
+    }
+    return true;
+}
+
 static bool compare_all(driver *d, gf_error *err)
 {
-    const gf_table *const *tables = d->opt->tables;
-    table_list now = {0}, next;
-    size_t count = d->opt->count;
     bool ok = true;
 
-    for (int try = 1; ok && try <= TRIES && (try == 1 || count > 0); try++) {
-        comparison *c = new_comparison(d->opt, d->report, d->stop);
-
-        next = (table_list){0};
-        ok = (try == 1 || let_follow(d, err)) && plan_parts(c, tables, count, d->links.sides[GF_AT_SOURCE].db, err) &&
-             run_threads(c, err) && gather_altered(&next, c, try == TRIES, d->source, err);
-        free_comparison(c);
-        free_tables(&now);
-        now = next;
-        tables = (const gf_table *const *)now.list;
-        count = now.count;
+    for (int try = 1; ok && try <= TRIES && (try == 1 || d->now.count > 0); try++) {
+        d->last_try = try == TRIES;
+        ok = patiently(d, plan, err);
+        close_links(d); /* they would be idle for hours */
+        ok = ok && run_threads(d->c, err) && patiently(d, look_for_changes, err) && patiently(d, gather_altered, err);
+        if (d->c != NULL)
+            free_comparison(d->c);
+        d->c = NULL;
+        free_tables(&d->now);
+        d->now = d->next;
+        d->next = (table_list){0};
     }
-    free_tables(&now);
     return ok;
 }
 
 static void *drive(void *arg)
 {
     driver *d = arg;
-    size_t slot = GF_PAIR_LINKS * (size_t)d->opt->config->readers; /* behind the workers' */
 
     gf_log_thread("verify");
-    d->ok = gf_pair_open(&d->links, d->opt, d->stop, slot, d->err) &&
-            gf_server_connect(&d->source, &d->opt->config->source, GF_CONN_PLAIN, d->err);
-    if (d->ok) {
-        gf_stop_hold(d->stop, slot + GF_PAIR_LINKS, d->source);
-        d->ok = compare_all(d, d->err);
-        gf_stop_hold(d->stop, slot + GF_PAIR_LINKS, NULL);
-    }
-    gf_pair_close(&d->links);
-    gf_server_close(d->source);
+    d->now = (table_list){.list = d->opt->tables, .count = d->opt->count, .passed = d->opt->passed_before};
+    d->ok = compare_all(d, d->err);
+    close_links(d);
+    free_tables(&d->now);
+    free_tables(&d->next);
     mysql_thread_end();
     gf_stop_end(d->stop);
     return NULL;
