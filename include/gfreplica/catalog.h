@@ -77,6 +77,8 @@ typedef struct {
     bool descending;
 } gf_key_part;
 
+enum { GF_KEY_PARTS_MAX = 32 }; /* MariaDB's limit; MySQL's is 16 */
+
 typedef struct {
     char *name;         /* owned; "PRIMARY" */
     gf_key_part *parts; /* owned */

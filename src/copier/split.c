@@ -252,7 +252,7 @@ static bool cut_at(splitter *s, const gf_value *point, gf_error *err)
 /* The row of one key as predicate. gf_literal_where gives only the literal for a key of one part. */
 static void name_key(gf_buf *sql, splitter *s, const gf_buf *key)
 {
-    gf_value parts[16]; /* the servers' limit of columns in an index */
+    gf_value parts[GF_KEY_PARTS_MAX];
 
     if (!gf_key_decode(parts, s->table, s->key, gf_slice_of(key->data, key->len)))
         abort(); /* we have encoded it a moment ago */

@@ -65,7 +65,7 @@ bool gf_check_collations_known(gf_check *c, gf_check_usages *used, gf_error *err
         if (ok && !known)
             gf_check_problem(c,
                              "target: it has no collation %s, used by %s: name one to use instead "
-                             "(--map-collation %s=OTHER)",
+                             "(--map-collation %s=OTHER of the same character set)",
                              u->name, gf_check_names_text(&u->users), u->name);
     }
     return ok;
@@ -142,11 +142,47 @@ static void check_mapped_keys(gf_check *c)
     }
 }
 
+static bool starts(const char *name, const char *with)
+{
+    return strncasecmp(name, with, strlen(with)) == 0;
+}
+
+static bool is_utf8mb3(const char *collation)
+{
+    return starts(collation, "utf8_") || starts(collation, "utf8mb3_");
+}
+
+/* By what stands before the first underscore; MariaDB's uca1400_... are of every Unicode set. */
+static bool same_charset(const char *a, const char *b)
+{
+    size_t len = strcspn(a, "_");
+
+    if (starts(a, "uca1400_") || starts(b, "uca1400_"))
+        return true;
+    if (is_utf8mb3(a) || is_utf8mb3(b))
+        return is_utf8mb3(a) && is_utf8mb3(b);
+    return len == strcspn(b, "_") && strncasecmp(a, b, len) == 0;
+}
+
+/* Rows travel as bytes: in another character set they would be other text. */
+static void check_mapped_sets(gf_check *c)
+{
+    const gf_renames *map = &c->config->map_collation;
+
+    for (size_t i = 0; i < map->count; i++)
+        if (!same_charset(map->from[i], map->to[i]))
+            gf_check_problem(c,
+                             "--map-collation %s=%s: they are of two character sets, and text is not converted: name a "
+                             "collation of the same one, or leave such tables out",
+                             map->from[i], map->to[i]);
+}
+
 bool gf_check_collations(gf_check *c, gf_error *err)
 {
     gf_check_usages used = {0};
     bool ok;
 
+    check_mapped_sets(c);
     check_mapped_keys(c);
     collect_collations(c, &used);
     ok = collect_defaults(c, &used, err) && gf_check_collations_known(c, &used, err);

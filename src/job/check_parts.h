@@ -120,4 +120,7 @@ void gf_check_generated(gf_check *c);
 gf_slice gf_check_column_line(const gf_table *t, const gf_column *col);
 void gf_check_foreign_keys(gf_check *c);
 
+/* ---- check_limits.c ---- */
+void gf_check_limits(gf_check *c);
+
 #endif

@@ -524,11 +524,19 @@ static void on_fact(void *ctx, const char *what, const char *name, gf_fact_diffe
                                      [GF_FACT_DIFFERENT] = "is another one",
                                      [GF_FACT_FURTHER] = "is not the source's"};
 
+    if (strcmp(what, GF_FACT_EXPRESSION) == 0) {
+        gf_check_problem(
+            u->check,
+            "target: %s.%s is there already, and its %s `%s` %s: drop the table, so that it is made anew, or "
+            "alter it",
+            u->table->target_db, u->table->target_name, what, name, is[how]);
+        return;
+    }
     gf_check_warning(u->check, "target: %s.%s is there already, and its %s `%s` %s: it stays as it is",
                      u->table->target_db, u->table->target_name, what, name, is[how]);
 }
 
-/* What decides over no row that is moved. */
+/* What decides over no row that is moved; but for what is computed of one. */
 static bool tell_unlike(gf_check *c, const gf_table *t, gf_error *err)
 {
     const gf_facts_servers servers = {c->source, c->target, c->source_info, c->target_info};
@@ -618,6 +626,7 @@ bool gf_check_tables(gf_check *c, gf_error *err)
         return false;
     if (c->begun) /* the tables are there, with all that they need */
         return true;
+    gf_check_limits(c);
     check_documents(c);
     check_definitions(c);
     return gf_check_collations(c, err) && check_engines(c, err) && check_free_names(c, err);

@@ -112,6 +112,18 @@ static bool ask_defaults(gf_buf *sql, const struct pair *p, const gf_server_info
     return true;
 }
 
+static bool ask_expressions(gf_buf *sql, const struct pair *p, const gf_server_info *server, const char *db,
+                            const char *name)
+{
+    (void)server;
+    if (p->scope < GF_FACTS_BUT_KEYS || !p->same_version)
+        return false;
+    gf_buf_str(sql, "SELECT column_name, generation_expression FROM information_schema.columns");
+    where_table(sql, "table_schema", db, "table_name", name);
+    gf_buf_str(sql, " AND generation_expression<>''");
+    return true;
+}
+
 /* MariaDB's of a column and of the table may have one name. */
 static bool ask_checks(gf_buf *sql, const struct pair *p, const gf_server_info *server, const char *db,
                        const char *name)
@@ -140,6 +152,7 @@ static const struct kind {
 } kinds[] = {
     {"key", ask_keys},
     {"default of column", ask_defaults},
+    {GF_FACT_EXPRESSION, ask_expressions},
     {"CHECK constraint", ask_checks},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };

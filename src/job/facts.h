@@ -13,7 +13,7 @@
 #include "internal.h"
 
 /* PLAIN_KEYS: those that are built after the rows. OTHER_KEYS: all but unique ones; of servers of two families, which have
-   other kinds each, the plain ones. BUT_KEYS: defaults and CHECK constraints. ALL: these and keys of any kind; for servers of one family. */
+   other kinds each, the plain ones. BUT_KEYS: defaults, expressions and CHECK constraints. ALL: these and keys of any kind; for servers of one family. */
 typedef enum { GF_FACTS_PLAIN_KEYS, GF_FACTS_OTHER_KEYS, GF_FACTS_BUT_KEYS, GF_FACTS_ALL } gf_facts_scope;
 
 /* Borrowed. */
@@ -29,7 +29,9 @@ static inline gf_facts_servers gf_facts_servers_of(const gf_job *j)
 
 typedef enum { GF_FACT_LACKING, GF_FACT_DIFFERENT, GF_FACT_FURTHER } gf_fact_difference; /* on the target */
 
-/* `what` is "key", "default of column" or "CHECK constraint"; static. `name` is borrowed. */
+#define GF_FACT_EXPRESSION "expression of column" /* a generated one */
+
+/* `what` is "key", "default of column", GF_FACT_EXPRESSION or "CHECK constraint"; static. `name` is borrowed. */
 typedef void gf_fact_fn(void *ctx, const char *what, const char *name, gf_fact_difference how);
 
 /* Calls fn for each difference between the source's and the target's table. */

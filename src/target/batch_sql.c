@@ -369,7 +369,7 @@ static bool delete_changed(struct out *w, const struct net *n, const net_table *
         const net_row *r = &n->rows[i - 1];
         struct row row = {.key = r->key, .least = r->touches == 1, .most = 1};
 
-        if (r->image == NULL || (!r->existed && !guarded))
+        if (r->image == NULL || (!r->existed && (!guarded || w->o->fresh)))
             continue;
         ok = add_delete(w, t->table, &row, w->o->unlike, &where, err);
     }

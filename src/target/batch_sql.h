@@ -16,8 +16,10 @@ typedef struct {
     const char *prefix; /* in front of every statement, "" for nothing */
     bool single;        /* one row a statement: to find the row that differs */
     bool unlike;        /* the target may hold strings equal that the source tells apart, or the other way round */
-    /* No row takes another one's place in a unique key; where counts don't tell, and no change comes again. */
+    /* No row takes another one's place in a unique key; but where changes come again. The sums alone would not tell: a row
+       that comes out as it was counts less than it may, and hides one that counts more. */
     bool guards;
+    bool fresh; /* what the batch inserts is not there yet */
     /* Of a batch only the changes whose held[] is `want` (overlap.h); NULL: all. */
     const bool *held;
     bool want;

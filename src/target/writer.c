@@ -102,7 +102,8 @@ static bool write_changes(gf_writer *w, const gf_batch *b, gf_send_mode mode, co
 
     /* Without a marker a resume repeats changes, and then the counts mean nothing (rule R4). */
     mode.exact = b->exact && w->opt->marker != NULL;
-    o.guards = w->opt->marker != NULL ? !mode.exact : b->exact; /* not while changes may come once more */
+    o.guards = w->opt->marker != NULL || b->exact; /* without a marker not while changes may come once more */
+    o.fresh = mode.exact;
     gf_sender_begin(&w->sender, mode);
     o.held = held;
     o.want = want;

@@ -377,6 +377,53 @@ START_TEST(check__names_tables_of_engines_without_transactions)
 }
 END_TEST
 
+/* What is computed of a row is part of it, whoever has made the table. */
+START_TEST(check__refuses_other_expressions_of_tables_that_are_there)
+{
+    fixture *f = fixture_for(_i, "expressed");
+
+    h_sql(sources[_i],
+          "CREATE DATABASE expressed; CREATE TABLE expressed.t (id INT PRIMARY KEY, a INT, g INT AS (a + 1));"
+          "CREATE TABLE expressed.same (id INT PRIMARY KEY, a INT, g INT AS (a + 1))");
+    h_sql(targets[_i],
+          "CREATE DATABASE expressed; CREATE TABLE expressed.t (id INT PRIMARY KEY, a INT, g INT AS (a + 2));"
+          "CREATE TABLE expressed.same (id INT PRIMARY KEY, a INT, g INT AS (a + 1))");
+    run(f);
+    assert_problem(f, "expressed.t is there already, and its expression of column `g` is another one");
+    ck_assert_uint_eq(f->report.problem_count, 1);
+    done(f);
+}
+END_TEST
+
+/* Documents that are numbered by the table itself; and a key that MariaDB can't be asked for. */
+START_TEST(check__refuses_what_a_server_does_not_stand)
+{
+    fixture *f = fixture_for(_i, "limits");
+    gf_buf sql = {0};
+
+    h_sql(sources[_i],
+          "CREATE DATABASE limits; CREATE TABLE limits.numbered (FTS_DOC_ID BIGINT UNSIGNED NOT NULL PRIMARY"
+          " KEY, b TEXT, FULLTEXT (b)); CREATE TABLE limits.plain (id INT PRIMARY KEY, b TEXT, FULLTEXT (b));"
+          "CREATE TABLE limits.named (FTS_DOC_ID BIGINT UNSIGNED NOT NULL PRIMARY KEY)");
+    if (is_maria(_i)) {
+        gf_buf_str(&sql, "CREATE TABLE limits.longest (");
+        for (int i = 0; i < 32; i++)
+            gf_buf_printf(&sql, "c%d INT NOT NULL, ", i);
+        for (int i = 0; i < 32; i++)
+            gf_buf_printf(&sql, "%sc%d", i == 0 ? "PRIMARY KEY (" : ",", i);
+        gf_buf_str(&sql, "))");
+        h_sql(sources[_i], "%s", gf_buf_cstr(&sql));
+    }
+    run(f);
+    assert_problem(f, "limits.numbered has a column FTS_DOC_ID");
+    if (is_maria(_i))
+        assert_problem(f, "limits.longest has a key of 32 columns");
+    ck_assert_uint_eq(f->report.problem_count, is_maria(_i) ? 2 : 1);
+    gf_buf_free(&sql);
+    done(f);
+}
+END_TEST
+
 START_TEST(check__refuses_tables_with_rows_unless_allowed_or_resuming)
 {
     fixture *f = fixture_for(_i, "existing");
@@ -665,6 +712,8 @@ int main(void)
     tcase_add_loop_test(tc, check__refuses_tables_whose_rows_are_elsewhere, 0, 2);
     tcase_add_loop_test(tc, check__names_tables_of_engines_without_transactions, 0, 2);
     tcase_add_loop_test(tc, check__refuses_tables_with_rows_unless_allowed_or_resuming, 0, 2);
+    tcase_add_loop_test(tc, check__refuses_other_expressions_of_tables_that_are_there, 0, 2);
+    tcase_add_loop_test(tc, check__refuses_what_a_server_does_not_stand, 0, 2);
     tcase_add_loop_test(tc, check__names_each_table_that_is_unlike_the_sources, 0, 2);
     tcase_add_loop_test(tc, check__asks_for_what_the_cutover_needs, 0, 2);
     tcase_add_loop_test(tc, check__refuses_triggers_on_the_target, 0, 2);
